@@ -1,0 +1,83 @@
+"""The rows that charts draw: a pure function of the summary. No chart computes anything itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ortbench.results.schema import CellKey
+from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.units import format_significant
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Points of one combination of precision, instances, mode and allocator.
+
+    Attributes:
+        name: of that combination, fit for a sub-folder; empty for the plain one.
+        rows: one dictionary a point, ready for a chart.
+    """
+
+    name: str
+    rows: list[Row]
+
+    def where(self, **values: Any) -> list[Row]:
+        """Return the rows whose columns have these values."""
+        return [row for row in self.rows if all(row[column] == value for column, value in values.items())]
+
+    def distinct(self, column: str) -> list[Any]:
+        """Return the column's values, ascending where they are numbers, in order of appearance otherwise."""
+        values = list(dict.fromkeys(row[column] for row in self.rows))
+        return values if values and isinstance(values[0], str) else sorted(values)
+
+
+def chart_frames(summary: Summary) -> list[Frame]:
+    """Return the points to draw, one frame for each combination beyond threads, batch size and engine.
+
+    Twins and arms without figures are left out. A point has `latency`, `throughput` and for both `_low`,
+    `_high` (the value itself where there is no interval) and `_label`; `valid` is false for an arm whose
+    figures must not be compared.
+    """
+    frames: dict[str, Frame] = {}
+    for cell in summary.cells:
+        name = combination_name(cell.key)
+        frame = frames.setdefault(name, Frame(name, []))
+        frame.rows.extend(_row(cell, arm) for arm in cell.arms if arm.latency_ms and not arm.twin)
+    return [frame for frame in frames.values() if frame.rows]
+
+
+def combination_name(key: CellKey) -> str:
+    """Name what sets a cell apart from the plain one (fp32, one instance, default allocator)."""
+    parts = [key.precision] if key.precision != "fp32" else []
+    parts += [f"{key.instances}x-{key.mode}"] if key.instances > 1 else []
+    parts += [key.allocator] if key.allocator != "default" else []
+    return "-".join(parts)
+
+
+def _row(cell: CellSummary, arm: ArmSummary) -> Row:
+    latency = arm.latency_ms
+    assert latency is not None, "arms without figures are left out"
+    row: Row = {
+        "engine": arm.engine,
+        "batch_size": cell.batch_size,
+        "threads": cell.threads,
+        "valid": arm.status == "ok",
+        "status": arm.status,
+    }
+    bounds = latency.ci95 or (latency.median, latency.median)
+    row |= _values("latency", latency.median, bounds, lambda value: value)
+    throughput = arm.throughput_per_s or 0.0
+    # The same interval, seen from the other side: what is slower by a factor gets less done by that factor.
+    row |= _values("throughput", throughput, bounds, lambda value: throughput * latency.median / value)
+    return row
+
+
+def _values(
+    name: str, value: float, bounds: tuple[float, float], convert: Callable[[float], float]
+) -> dict[str, float | str]:
+    low, high = sorted(convert(bound) for bound in bounds)
+    return {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_label": format_significant(value)}

@@ -1,0 +1,1 @@
+"""What runs a model: one interface, one file per engine, found by name without importing any of them."""

@@ -1,0 +1,139 @@
+"""What the PyTorch engines share: threads, inference mode, inputs and outputs, and the device."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
+
+if TYPE_CHECKING:
+    import torch
+
+
+def installed_torch_version() -> str | None:
+    """Read torch's version from its own version file, without the seconds that importing it takes."""
+    package = importlib.util.find_spec("torch")
+    if package is None or package.origin is None:
+        return None
+    spec = importlib.util.spec_from_file_location("torch_version", Path(package.origin).with_name("version.py"))
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.__version__)
+
+
+def probe_torch(target: str) -> Availability:
+    """Say whether PyTorch can run on `target`."""
+    version = installed_torch_version()
+    if version is None:
+        return Availability(reason="PyTorch is not installed", remedy="pip install torch torchvision")
+    if target == "cpu":
+        return Availability(version=version, device="CPU")
+    reason = missing_gpu_reason()
+    if reason:
+        return Availability(version=version, reason=reason, remedy=GPU_REMEDY)
+    import torch
+
+    if not torch.cuda.is_available():
+        return Availability(
+            version=version,
+            reason=f"torch {version} has no CUDA or does not accept this GPU's driver",
+            remedy="a CUDA build of torch that fits the driver (pip install torch)",
+        )
+    return Availability(version=version, device=torch.cuda.get_device_name(0))
+
+
+class TorchFamilyEngine(Engine):
+    """A PyTorch callable on one device; subclasses say how the module becomes that callable."""
+
+    _call: Any
+    _inputs: tuple[torch.Tensor, ...]
+    _result: Any = None
+
+    @classmethod
+    def probe(cls, target: str) -> Availability:
+        """See the base class."""
+        return probe_torch(target)
+
+    @abstractmethod
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
+        """Turn the eval-mode module, already on its device, into what `run` calls."""
+
+    def load(self, request: LoadRequest) -> None:
+        """Build the catalog model and prepare it; gradients are off for everything that follows."""
+        import torch
+
+        from ortbench.models.loading import load_module
+
+        torch.set_num_threads(request.threads)
+        # Held open for the process's life, so that loading, warm-up and timing all see the same mode.
+        self._inference_mode = torch.inference_mode()
+        self._inference_mode.__enter__()
+        self._pin_full_fp32()
+        self._source = request.source
+        self._device = torch.device(request.target)
+        self._layout = torch.channels_last if request.options.get("channels_last") else torch.contiguous_format
+        # Parameters made inside inference mode would be inference tensors, which tracing refuses.
+        with torch.inference_mode(mode=False):
+            module = load_module(request.source)
+            module = module.to(device=self._device, memory_format=self._layout)
+            self._parameters = sum(1 for _ in module.parameters())
+            self._call = self.prepare_module(module.requires_grad_(requires_grad=False), request)
+
+    def bind(self, inputs: Arrays) -> None:
+        """Convert the arrays to tensors on the device, in the model's memory layout."""
+        import numpy as np
+        import torch
+
+        tensors = []
+        for spec in self._source.inputs:
+            tensor = torch.from_numpy(np.ascontiguousarray(inputs[spec.name])).to(self._device)
+            layout = self._layout if tensor.dim() == 4 else torch.contiguous_format
+            tensors.append(tensor.contiguous(memory_format=layout))
+        self._inputs = tuple(tensors)
+        self._result = None
+
+    def run(self) -> None:
+        """Call the model on the bound tensors."""
+        self._result = self._call(*self._inputs)
+
+    def synchronize(self) -> None:
+        """Wait for the GPU; nothing to wait for on the CPU."""
+        if self._device.type == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
+
+    def outputs(self) -> Arrays | None:
+        """Return the last result as arrays, named as the model's outputs."""
+        results = self._result if isinstance(self._result, (tuple, list)) else (self._result,)
+        names = [spec.name for spec in self._source.outputs]
+        return {name: tensor.cpu().numpy() for name, tensor in zip(names, results, strict=True)}
+
+    def evidence(self) -> Evidence:
+        """Versions, threads, and the device that the parameters and the last output are on."""
+        import torch
+        import torchvision
+
+        first = self._result[0] if isinstance(self._result, (tuple, list)) else self._result
+        return Evidence(
+            versions={"torch": torch.__version__, "torchvision": torchvision.__version__},
+            boundary="host" if self._device.type == "cpu" else "device",
+            threads=torch.get_num_threads(),
+            placement=Placement(
+                requested=self._device.type, assigned={first.device.type: self._parameters}, unit="parameters"
+            ),
+        )
+
+    @staticmethod
+    def _pin_full_fp32() -> None:
+        """Turn TF32 off: cuDNN convolutions use it by default, and fp32 would not mean fp32."""
+        import torch
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,0 +1,43 @@
+"""TorchScript: trace, freeze, optimize_for_inference. Legacy: PyTorch deprecates it and Python 3.14 ends it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ortbench.engines.base import Availability
+from ortbench.engines.torch_base import TorchFamilyEngine
+from ortbench.models.inputs import make_inputs
+
+if TYPE_CHECKING:
+    import torch
+
+    from ortbench.engines.base import LoadRequest
+
+
+class TorchScriptEngine(TorchFamilyEngine):
+    """The traced and frozen module."""
+
+    @classmethod
+    def probe(cls, target: str) -> Availability:
+        """As for PyTorch, and not from Python 3.14 on."""
+        if sys.version_info >= (3, 14):
+            return Availability(
+                reason="PyTorch does not support TorchScript from Python 3.14 on",
+                remedy="Python 3.13 or older",
+            )
+        return super().probe(target)
+
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
+        """Trace with an example of two items, freeze, and apply the inference-only rewrites."""
+        import torch
+
+        example = make_inputs(request.source, batch_size=2)
+        tensors = tuple(torch.from_numpy(example[spec.name]).to(self._device) for spec in request.source.inputs)
+        with warnings.catch_warnings(), torch.no_grad():
+            # Every torch.jit call announces its deprecation; the engine is labelled legacy instead.
+            warnings.simplefilter("ignore", category=FutureWarning)
+            warnings.simplefilter("ignore", category=DeprecationWarning)
+            traced = torch.jit.trace(module, tensors)
+            return torch.jit.optimize_for_inference(torch.jit.freeze(traced))

@@ -1,0 +1,1 @@
+"""What can be measured: model specifications, the catalog, inputs, and when two outputs agree."""

@@ -1,0 +1,84 @@
+"""A model as the rest of ortbench sees it: named inputs and outputs, and how to build it in PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    import torch
+
+# A dimension is a size, the batch, or a symbol that an ONNX file leaves open.
+BATCH = "batch"
+# The whole shape of an input whose number of dimensions the file does not even tell.
+UNKNOWN_RANK = "..."
+Dimension = int | str
+
+
+class TensorSpec(msgspec.Struct, frozen=True):
+    """One input or output.
+
+    Attributes:
+        name: as in the ONNX graph.
+        shape: sizes; `"batch"` where the batch goes; another symbol where the model leaves it open.
+        dtype: numpy's name, e.g. `float32`.
+    """
+
+    name: str
+    shape: tuple[Dimension, ...]
+    dtype: str = "float32"
+
+
+class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model is meant, in a form that can be sent to another process.
+
+    Attributes:
+        name: the catalog's name, or an .onnx file's stem.
+        path: the .onnx file, if it is one.
+        weights: `random`, `pretrained`, or a state dict's path (for a catalog model).
+        seed: of the random weights and of the inputs.
+        inputs, outputs: their names, shapes and types.
+        inputs_file: an .npz with one array per input, instead of seeded inputs.
+    """
+
+    name: str
+    path: str | None = None
+    weights: str = "random"
+    seed: int = 0
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...] = ()
+    inputs_file: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A catalog entry: what it is, and how it is built without importing torch to describe it.
+
+    Attributes:
+        build: returns the model with random weights (the caller seeds torch first), in training or eval mode.
+        pretrained: returns the model with its published weights; downloads them if need be.
+        about: one line for `ortbench models`.
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    build: Callable[[], torch.nn.Module]
+    pretrained: Callable[[], torch.nn.Module] | None
+    about: str
+
+    def source(self, weights: str = "random", seed: int = 0, inputs_file: str | None = None) -> ModelSource:
+        """Return this model with these weights as something that can be sent to a worker."""
+        known = weights in ("random", "pretrained")
+        return ModelSource(
+            name=self.name,
+            weights=weights if known else os.path.abspath(weights),  # noqa: PTH100 - no symlink is resolved
+            seed=seed,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            inputs_file=inputs_file,
+        )

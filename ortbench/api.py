@@ -1,0 +1,278 @@
+"""What the command line does, as functions: each takes what was typed and returns what was found."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ortbench.engines.registry import resolve_engines, wildcard_engines
+from ortbench.errors import ExportError, UsageError, expected_one_of
+from ortbench.export.artifact import MANIFEST_FILE, Artifact
+from ortbench.export.exporter import DEFAULT_OPSET, EXPORTERS, ExportRequest, find_export
+from ortbench.export.onnx_file import default_opset, model_sha256
+from ortbench.models.catalog import DEFAULT_MODEL
+from ortbench.results.folder import CHARTS_FOLDER, RUN_FILE, check_new_folder, write_json
+from ortbench.results.schema import ArtifactRecord, Run
+from ortbench.results.source import write_derived
+from ortbench.results.summary import Summary
+from ortbench.runner.cpus import thread_limit
+from ortbench.runner.jobs import ExportJob, Reference, keep_available, run_export
+from ortbench.runner.machine import describe_machine, missing_features, own_versions, relevant_environment
+from ortbench.runner.planning import (
+    Settings,
+    StudyPlan,
+    choose_batch_sizes,
+    choose_threads,
+    describe_plan,
+    make_plan,
+)
+from ortbench.runner.sources import is_file, parse_input_shapes, resolve_model
+from ortbench.runner.study import Observer, Study
+from ortbench.units import parse_counts, parse_duration, parse_fraction
+
+DEFAULT_ENGINES = "torch,torchscript,ort"
+_OPSETS = (7, 26)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest:
+    """The options of `ortbench compare` as they are typed; None where one was not given."""
+
+    engines: str | None = None
+    model: str = DEFAULT_MODEL
+    weights: str | None = None
+    batch_sizes: str | None = None
+    threads: str | None = None
+    baseline: str | None = None
+    target: str = "2%"
+    max_time: str = "5m"
+    full: bool = False
+    input_shape: Sequence[str] = ()
+    inputs: str | None = None
+    seed: int = 0
+    output: str | None = None
+    command: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PlannedComparison:
+    """A comparison that was found possible.
+
+    Attributes:
+        folder: where its results will go; not there yet.
+        command: the words that asked for it.
+    """
+
+    plan: StudyPlan
+    folder: Path
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished or interrupted study.
+
+    Attributes:
+        folder: the results folder; it holds everything measured, however the study ended.
+    """
+
+    folder: Path
+    run: Run
+    summary: Summary
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended early."""
+        return self.run.state == "interrupted"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every arm of every cell could be measured."""
+        return all(arm.status == "ok" for cell in self.summary.cells for arm in cell.arms)
+
+
+def plan_comparison(request: CompareRequest) -> PlannedComparison:
+    """Check everything that was asked for, down to whether each engine can run here; measure and write nothing.
+
+    Raises:
+        UsageError: something is wrong; the message says what, what would be right, and what to do next.
+    """
+    target = parse_fraction(request.target, "--target")
+    max_time_s = parse_duration(request.max_time, "--max-time")
+    given_batches = parse_counts(request.batch_sizes, "--batch-sizes") if request.batch_sizes is not None else None
+    given_threads = parse_counts(request.threads, "--threads") if request.threads is not None else None
+    threads = choose_threads(given_threads, thread_limit(), full=request.full)
+    engines_text = request.engines if request.engines is not None else _default_engines(request.model)
+    engines = resolve_engines(engines_text)
+    shapes = parse_input_shapes(request.input_shape)
+    model = resolve_model(request.model, request.weights, request.seed, shapes, request.inputs)
+    batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full)
+    folder = _output_folder(request, model.source.name)
+    check_new_folder(folder)
+    baseline = resolve_engines(request.baseline)[0].label if request.baseline else engines[0].label
+
+    def settings(labels: Sequence[str]) -> Settings:
+        return Settings(
+            engines=tuple(labels),
+            baseline=baseline,
+            model=model.source.name,
+            weights=model.source.weights,
+            batch_sizes=batch_sizes,
+            threads=threads,
+            target=target,
+            max_time_s=max_time_s,
+            seed=request.seed,
+            input_shapes=shapes,
+            inputs=model.source.inputs_file,
+        )
+
+    # What can be refused without starting a process is refused first.
+    make_plan(settings([engine.label for engine in engines]), model.source, engines)
+    kept = keep_available(engines, wildcard_engines(engines_text))
+    plan = make_plan(settings([engine.label for engine in kept]), model.source, kept)
+    return PlannedComparison(plan, folder, tuple(request.command))
+
+
+def _output_folder(request: CompareRequest, model: str) -> Path:
+    """Return where the results go: `--output`, or a new folder named after the model and the time."""
+    if request.output is not None:
+        return Path(request.output)
+    stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("ortbench-results") / f"{model}-{stamp}"
+
+
+def plan_lines(plan: StudyPlan) -> list[str]:
+    """Say what will be measured and how long that will take."""
+    export_needed = plan.needs_artifact and find_export(_export_request(plan)) is None
+    lines = describe_plan(plan, export_needed=export_needed)
+    return lines + [f"lacking  {feature}, on this system" for feature in missing_features()]
+
+
+def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
+    """Export what is missing, measure, and write the results folder, charts excepted.
+
+    Raises:
+        OrtbenchError: the model cannot be exported or run; then nothing is written.
+    """
+    plan, folder = planned.plan, planned.folder
+    with ExitStack() as stack:
+        job = None
+        artifact = find_export(_export_request(plan)) if plan.needs_artifact else None
+        if plan.needs_artifact and artifact is None:
+            observer.say(f"exporting {plan.settings.model} to ONNX")
+            job = stack.enter_context(ExportJob(_export_request(plan)))
+        reference = stack.enter_context(Reference(plan.reference, plan.source)) if plan.needs_reference else None
+        if job is not None:
+            artifact = job.result()
+            observer.say(f"exported to {artifact.path}")
+        if reference is not None:
+            reference.ready()
+            reference.outputs(plan.settings.batch_sizes[0])
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _artifact_record(plan, artifact)
+        run = _new_run(planned, record)
+        write_json(folder / RUN_FILE, run)
+        path = Path(record.path) if record else None
+        study = Study(plan, folder, run, path, reference, observer)
+        run = study.measure()
+    summary = study.summary()
+    write_derived(folder, summary)
+    return Comparison(folder, run, summary)
+
+
+def draw_charts(summary: Summary, folder: Path) -> list[Path]:
+    """Draw the gallery into `folder` and return its files."""
+    from ortbench.charts.gallery import draw_gallery
+
+    return draw_gallery(summary, folder)
+
+
+def charts_folder(results: Path) -> Path:
+    """Return where the charts of a results folder or CSV go unless told otherwise."""
+    return results / CHARTS_FOLDER if results.is_dir() else Path(f"{results.stem}-{CHARTS_FOLDER}")
+
+
+def export(  # noqa: PLR0913 - one for each option
+    *, model: str, weights: str | None, seed: int, opset: int, exporter: str, output: str | None
+) -> Artifact:
+    """Export a catalog model, or find its export.
+
+    Raises:
+        UsageError: an option is wrong; nothing was written.
+        ExportError: the export failed or disagrees with PyTorch.
+    """
+    if is_file(model):
+        raise UsageError(f"'{model}' is an ONNX file already; `ortbench compare --model {model}` runs it.")
+    first, last = _OPSETS
+    if not first <= opset <= last:
+        raise UsageError(f"Expected --opset to be from {first} to {last}, but got '{opset}'.")
+    if exporter not in EXPORTERS:
+        raise UsageError(expected_one_of("--exporter", EXPORTERS, exporter))
+    source = resolve_model(model, weights, seed, {}, None).source
+    if output is not None:
+        _check_export_folder(Path(output))
+    request = ExportRequest(source=source, opset=opset, exporter=exporter, output=output and os.path.abspath(output))  # noqa: PTH100
+    return find_export(request) or run_export(request)
+
+
+def _default_engines(model: str) -> str:
+    return "ort" if is_file(model) else DEFAULT_ENGINES
+
+
+def _export_request(plan: StudyPlan) -> ExportRequest:
+    return ExportRequest(source=plan.source, opset=DEFAULT_OPSET)
+
+
+def _artifact_record(plan: StudyPlan, artifact: Artifact | None) -> ArtifactRecord | None:
+    if artifact is not None:
+        manifest = artifact.manifest
+        return ArtifactRecord(
+            path=str(artifact.path),
+            sha256=manifest.sha256,
+            opset=manifest.identity.opset,
+            flops_per_item=manifest.flops_per_item,
+        )
+    if plan.source.path is None:
+        return None
+    path = Path(plan.source.path)
+    return ArtifactRecord(path=str(path), sha256=model_sha256(path), opset=default_opset(path))
+
+
+def _new_run(planned: PlannedComparison, artifact: ArtifactRecord | None) -> Run:
+    plan = planned.plan
+    fakes = [engine.label for engine in plan.engines if engine.entry.fake]
+    notes = [f"{label} is a fake: its figures are no engine's" for label in fakes]
+    notes += [f"this system lacks {feature}" for feature in missing_features()]
+    return Run(
+        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=planned.command,
+        model=plan.settings.model,
+        engines=plan.settings.engines,
+        baseline=plan.settings.baseline,
+        seed=plan.settings.seed,
+        settings=msgspec.to_builtins(plan.settings),
+        machine=describe_machine(),
+        versions=own_versions(),
+        environment=relevant_environment(),
+        artifact=artifact,
+        cells=plan.cells,
+        notes=tuple(notes),
+    )
+
+
+def _check_export_folder(folder: Path) -> None:
+    if folder.suffix == ".onnx":
+        raise UsageError(
+            f"Expected --output to be a folder, for model.onnx and its manifest, but got the file '{folder}'."
+        )
+    if folder.is_file():
+        raise UsageError(f"Expected --output to be a folder, but '{folder}' is a file.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).exists():
+        raise UsageError(f"The output folder '{folder}' already holds other files. Give one that is new or empty.")
+

@@ -1,0 +1,69 @@
+"""The one tree of exceptions.
+
+OrtbenchError
+├── UsageError            exit 2: nothing was measured or written
+│   ├── EngineSpecError   an engine that is misspelled, twice there, or has an option it does not know
+│   ├── EngineUnavailable an engine or target that cannot run on this machine
+│   ├── ModelError        a model that is not in the catalog, or a file that is no usable ONNX model
+│   ├── InputShapeError   a model input whose shape or values nothing given determines
+│   └── ResultsError      a results folder or CSV that cannot be read
+├── ExportError           exit 1: the model could not be exported, or its export does not agree with it
+└── ArmError              this arm only: the worker died, hung, or reported a fault
+    └── ArmInvalid        it ran, but not what it claimed: wrong outputs, another execution provider
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class OrtbenchError(Exception):
+    """Anything that ortbench reports as one message, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(OrtbenchError):
+    """Wrong usage or bad input; raised before anything is measured or written."""
+
+    exit_code = 2
+
+
+class EngineSpecError(UsageError):
+    """An engine's spelling, option or repetition is wrong."""
+
+
+class EngineUnavailable(UsageError):  # noqa: N818 - reads as the sentence it reports
+    """An engine or its target cannot run here."""
+
+
+class ModelError(UsageError):
+    """A model is unknown, or its file is unusable."""
+
+
+class InputShapeError(ModelError):
+    """An input's shape or values are not determined by what was given."""
+
+
+class ResultsError(UsageError):
+    """A results folder or CSV cannot be read."""
+
+
+class ExportError(OrtbenchError):
+    """The export failed, or the exported model disagrees with the original."""
+
+
+class ArmError(OrtbenchError):
+    """One arm failed; the rest of the study goes on."""
+
+    exit_code = 3
+
+
+class ArmInvalid(ArmError):  # noqa: N818 - the status that it leads to
+    """One arm ran something else than it claimed."""
+
+
+def expected_one_of(what: str, choices: Iterable[str], got: str) -> str:
+    """Word a message as `Expected WHAT to be one of [...], but got 'GOT'.`"""
+    listed = ", ".join(choices)
+    return f"Expected {what} to be one of [{listed}], but got '{got}'."

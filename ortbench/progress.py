@@ -1,0 +1,105 @@
+"""What is seen while a study runs, on standard error. Drawn between slices only, by the study's own thread."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from ortbench.charts.table import answer_console, build_table
+from ortbench.results.summary import Summary
+from ortbench.units import format_seconds, format_significant
+
+# Drawing takes some milliseconds in which nothing is measured.
+_REDRAW_S = 1.0
+_LINE_S = 15.0
+
+
+class Watched(Protocol):
+    """What the display needs of a study."""
+
+    phase: str
+    rounds: list  # type: ignore[type-arg]  # only whether there are any, and the last one
+
+    def summary(self) -> Summary:
+        """Return the figures so far."""
+
+    def elapsed_s(self) -> float:
+        """Return the seconds since measuring began."""
+
+
+class Progress:
+    """A live table on a terminal, plain lines elsewhere, nothing when quiet."""
+
+    def __init__(self, max_time_s: float, *, quiet: bool) -> None:
+        self._max_time_s = max_time_s
+        self._quiet = quiet
+        self._console = answer_console(stderr=True)
+        self._live: Live | None = None
+        self._last = 0.0
+        self._seen: set[str] = set()
+
+    def say(self, text: str) -> None:
+        """Print one line, above the live table if there is one."""
+        if not self._quiet:
+            self._console.print(Text(text), soft_wrap=True)
+
+    def progress(self, study: Watched) -> None:
+        """Show the figures so far, if it is time to."""
+        if self._quiet:
+            return
+        if self._live is not None:
+            self._redraw(study, self._live)
+        elif study.rounds:
+            self._line(study)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _redraw(self, study: Watched, live: Live) -> None:
+        now = time.monotonic()
+        if now - self._last < _REDRAW_S:
+            return
+        self._last = now
+        clock = f"{format_seconds(study.elapsed_s())} of at most {format_seconds(self._max_time_s)}"
+        head = Text(f"{clock} · {study.phase}", style="dim")
+        live.update(Group(head, build_table(study.summary())) if study.rounds else head, refresh=True)
+
+    def _line(self, study: Watched) -> None:
+        """Print one cell's provisional row: at its first round, and then now and then."""
+        cell_id = study.rounds[-1].cell
+        now = time.monotonic()
+        if cell_id in self._seen and now - self._last < _LINE_S:
+            return
+        self._seen.add(cell_id)
+        self._last = now
+        self.say(f"{format_seconds(study.elapsed_s()):>7} · {provisional_line(study.summary(), cell_id)}")
+
+
+def provisional_line(summary: Summary, cell_id: str) -> str:
+    """Word one cell's figures so far: `batch size 1, threads 2: torch 77 ms, ort 39 ms (1.97x)`."""
+    cell = next(cell for cell in summary.cells if cell.key.id == cell_id)
+    parts = []
+    for arm in cell.arms:
+        if arm.latency_ms:
+            ratio = f" ({format_significant(arm.speedup.ratio)}x)" if arm.speedup else ""
+            parts.append(f"{arm.engine} {format_significant(arm.latency_ms.median)} ms{ratio}")
+    return f"batch size {cell.batch_size}, threads {cell.threads}: {', '.join(parts)}"
+
+
+def error_console() -> Console:
+    """Return the console for messages."""
+    return answer_console(stderr=True)

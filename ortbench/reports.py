@@ -1,0 +1,139 @@
+"""Answers of the small commands, each as a JSON document and as a table for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from ortbench.engines.registry import REGISTRY, ResolvedEngine, resolve_engine
+from ortbench.engines.spec import EngineSpec
+from ortbench.export.artifact import Artifact
+from ortbench.export.cache import CacheEntry, cache_root, clear_cache, list_cache
+from ortbench.models.catalog import CATALOG
+from ortbench.models.inputs import format_shape
+from ortbench.runner.jobs import probe_targets
+from ortbench.units import format_bytes, format_significant
+
+Document = dict[str, Any]
+
+
+def artifact_document(artifact: Artifact) -> Document:
+    """Return what `ortbench export --json` prints."""
+    return {"path": str(artifact.path), "reused": artifact.reused, "manifest": msgspec.to_builtins(artifact.manifest)}
+
+
+def artifact_lines(artifact: Artifact) -> list[str]:
+    """Return path, opset, size and parity of an artifact."""
+    manifest = artifact.manifest
+    parities = [f"{parity.max_abs_error:.1e} at batch size {size}" for size, parity in manifest.parity.items()]
+    flops = f"{manifest.flops_per_item / 1e9:.2f} GFLOP an item" if manifest.flops_per_item else "not counted"
+    return [
+        f"path     {artifact.path}",
+        f"opset    {manifest.identity.opset} ({manifest.identity.exporter} exporter)",
+        f"size     {format_bytes(manifest.size_bytes)}, {flops}",
+        f"parity   differs from PyTorch by at most {', '.join(parities)}",
+        f"weights  {manifest.identity.weights}" + (f", seed {manifest.identity.seed}"),
+        "reused from before" if artifact.reused else "newly exported",
+    ]
+
+
+def engines_document() -> Document:
+    """Probe every engine and target; return what `ortbench engines --json` prints."""
+    engines: list[ResolvedEngine] = [
+        resolve_engine(EngineSpec(entry.name, target)) for entry in REGISTRY.values() for target in entry.targets
+    ]
+    answers = probe_targets([(engine.entry.name, engine.target) for engine in engines])
+    return {
+        "engines": [
+            {
+                "engine": engine.label,
+                "about": engine.entry.about,
+                "fake": engine.entry.fake,
+                "available": answer.available,
+                "options": [
+                    {"name": option.name, "kind": option.kind, "default": option.default, "help": option.help}
+                    for option in engine.entry.options
+                ],
+                **msgspec.to_builtins(answer),
+            }
+            for engine, answer in zip(engines, answers, strict=True)
+        ]
+    }
+
+
+def engines_table(document: Document) -> Table:
+    """Show every engine: available or not, version, device, and what would add it."""
+    table = _table("engine", "available", "version", "device", "what it is, or what would add it")
+    for row in document["engines"]:
+        missing = f"{row['reason']}; to add it: {row['remedy']}"
+        state = "[green]yes[/]" if row["available"] else "[red]no[/]"
+        about = row["about"] if row["available"] else missing
+        table.add_row(escape(row["engine"]), state, row["version"] or "", row["device"] or "", escape(about))
+    return table
+
+
+def models_document() -> Document:
+    """Return what `ortbench models --json` prints."""
+    return {
+        "models": [
+            {
+                "model": spec.name,
+                "about": spec.about,
+                "inputs": [msgspec.to_builtins(tensor) for tensor in spec.inputs],
+                "outputs": [msgspec.to_builtins(tensor) for tensor in spec.outputs],
+                "weights": ["random", "pretrained"] if spec.pretrained else ["random"],
+            }
+            for spec in CATALOG.values()
+        ]
+    }
+
+
+def models_table(document: Document) -> Table:
+    """Show the catalog."""
+    table = _table("model", "inputs", "weights", "about")
+    for row in document["models"]:
+        shapes = ", ".join(f"{tensor['name']} {format_shape(tuple(tensor['shape']))}" for tensor in row["inputs"])
+        table.add_row(row["model"], shapes, ", ".join(row["weights"]), row["about"])
+    table.caption = "Any .onnx file works too: --model path/to/file.onnx"
+    return table
+
+
+def cache_document(*, clear: bool) -> Document:
+    """List the cache, clearing it first where asked to; return what `ortbench cache --json` prints."""
+    entries = clear_cache() if clear else list_cache()
+    return {
+        "cache": str(cache_root()),
+        "cleared": clear,
+        "size_bytes": sum(entry.size_bytes for entry in entries),
+        "entries": [msgspec.to_builtins(entry) for entry in entries],
+    }
+
+
+def cache_table(document: Document) -> Table:
+    """Show what is in the cache, or what was deleted."""
+    entries = [msgspec.convert(entry, CacheEntry) for entry in document["entries"]]
+    table = _table("model", "opset", "exporter", "weights", "size", "GFLOP an item", "folder")
+    for entry in entries:
+        manifest = entry.manifest
+        if manifest is None:
+            table.add_row("(damaged)", "", "", "", format_bytes(entry.size_bytes), "", escape(entry.folder))
+            continue
+        identity = manifest.identity
+        flops = format_significant(manifest.flops_per_item / 1e9) if manifest.flops_per_item else ""
+        size = format_bytes(entry.size_bytes)
+        words = [identity.model, str(identity.opset), identity.exporter, identity.weights, size, flops]
+        table.add_row(*words, escape(entry.folder))
+    verb = "deleted" if document["cleared"] else "in"
+    table.caption = f"{len(entries)} exported models, {format_bytes(document['size_bytes'])} {verb} {document['cache']}"
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, caption_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,71 @@
+"""The main job as a person sees it: the plan, the progress, the answer, and where everything lies."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import msgspec
+
+from ortbench import api
+from ortbench.charts.table import answer_console, print_summary
+from ortbench.errors import OrtbenchError
+from ortbench.progress import Progress
+from ortbench.results.schema import Run
+from ortbench.units import format_seconds
+
+DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
+
+
+def compare_and_show(request: api.CompareRequest, *, dry_run: bool, quiet: bool, as_json: bool) -> int:
+    """Plan, measure, draw and print; return the exit status."""
+    planned = api.plan_comparison(request)
+    lines = [*api.plan_lines(planned.plan), f"results  {planned.folder}"]
+    if dry_run:
+        _answer(json.dumps(msgspec.to_builtins(planned.plan.settings), indent=2) if as_json else "\n".join(lines))
+        return DONE
+    with Progress(planned.plan.settings.max_time_s, quiet=quiet) as progress:
+        for line in lines:
+            progress.say(line)
+        comparison = api.compare(planned, progress)
+    if as_json:
+        _answer(msgspec.json.format(msgspec.json.encode(comparison.summary)).decode())
+    else:
+        print_summary(comparison.summary, answer_console())
+        _answer(time_line(comparison.run))
+    if comparison.interrupted:
+        _tell(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")
+    else:
+        _draw(comparison)
+    # The path comes last, where a person and a script both find it.
+    (_tell if as_json else _answer)(str(comparison.folder))
+    if comparison.interrupted:
+        return INTERRUPTED
+    return DONE if comparison.complete else INCOMPLETE
+
+
+def time_line(run: Run) -> str:
+    """Say what the study's time went into."""
+    total = run.time_s.get("total", 0.0)
+    inside = run.time_s.get("inside_calls", 0.0)
+    parts = [f"{name} {format_seconds(run.time_s.get(key, 0.0))}" for key, name in _PARTS.items()]
+    share = inside / total if total else 0.0
+    return f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({', '.join(parts)})"
+
+
+_PARTS = {"starting": "starting engines", "preparing": "warming up", "rounds": "rounds"}
+
+
+def _draw(comparison: api.Comparison) -> None:
+    try:
+        api.draw_charts(comparison.summary, api.charts_folder(comparison.folder))
+    except OrtbenchError as error:
+        _tell(f"No charts: {error}")
+
+
+def _answer(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - standard output carries the answer
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error carries the rest

@@ -1,0 +1,85 @@
+"""Text with units to numbers, and numbers to text: `90s`, `5m`, `2%`, `50ms`, `1,4,16`."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ortbench.errors import UsageError
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_FRACTION = re.compile(r"(\d+(?:\.\d+)?)%")
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Return the seconds in `text`, e.g. `90s`, `5m`, `1h`, `50ms`; positive.
+
+    Raises:
+        UsageError: `text` is no duration, or zero.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match or float(match[1]) == 0:
+        raise UsageError(f"Expected {option} to be a duration such as 90s, 5m, 1h or 50ms, but got '{text}'.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_fraction(text: str, option: str) -> float:
+    """Return the fraction in a percentage: `2%` is 0.02; more than 0 %, at most 100 %.
+
+    Raises:
+        UsageError: `text` is no such percentage.
+    """
+    match = _FRACTION.fullmatch(text.strip())
+    if not match or not 0 < float(match[1]) <= 100:
+        raise UsageError(f"Expected {option} to be a percentage such as 2%, but got '{text}'.")
+    return float(match[1]) / 100
+
+
+def parse_counts(text: str, option: str) -> list[int]:
+    """Return the positive whole numbers in a comma-separated list, ascending.
+
+    Raises:
+        UsageError: an entry is empty, no whole number, below 1, or there twice.
+    """
+    counts: list[int] = []
+    for entry in text.split(","):
+        entry = entry.strip()
+        if not re.fullmatch(r"[0-9]{1,9}", entry) or int(entry) < 1:
+            raise UsageError(
+                f"Expected {option} to be whole numbers of at least 1 separated by commas, such as 1,4,16, "
+                f"but got '{entry}' in '{text}'."
+            )
+        if int(entry) in counts:
+            raise UsageError(f"Expected each of {option} once, but got {entry} twice in '{text}'.")
+        counts.append(int(entry))
+    return sorted(counts)
+
+
+def format_seconds(seconds: float) -> str:
+    """Word a span for people: `0.4 s`, `45 s`, `5 min`, `1 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+
+
+def format_significant(value: float, digits: int = 3) -> str:
+    """Write `value` with `digits` significant digits and no exponent: 0.0123, 1.42, 85.3, 1240."""
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(decimals, 0)}f}"
+
+
+def format_bytes(count: float) -> str:
+    """Write a size in binary units: `97.5 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable: GiB returns")

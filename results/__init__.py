@@ -1,0 +1,1 @@
+"""The record of a study, and everything that follows from it. Imports no other room."""

@@ -1,0 +1,196 @@
+"""A CSV of latencies, ours or another tool's, to a summary. A pure function of the file's text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+
+from ortbench.errors import ResultsError
+from ortbench.results.schema import CellKey, Status
+from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
+from ortbench.results.tidy import COLUMNS
+from ortbench.results.verdicts import decide_on_interval
+
+REQUIRED = ("engine", "batch_size", "threads", "latency_ms")
+_UNPAIRED = (
+    "figures from a CSV are not paired: the interval of a ratio is the widest that the two latency intervals allow"
+)
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    engine: str
+    key: CellKey
+    arm: ArmSummary
+
+
+def summarize_csv(path: Path) -> Summary:
+    """Read a CSV file into a summary; the baseline is the first engine to appear.
+
+    Raises:
+        ResultsError: it cannot be read, or a row or column is wrong; the message names them.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ResultsError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ResultsError(f"'{path}' is no CSV: it is not UTF-8 text.") from error
+    return summarize_csv_text(text, str(path), path.stem)
+
+
+def summarize_csv_text(text: str, origin: str, default_model: str) -> Summary:
+    """Read a CSV's text; `origin` names it in errors, `default_model` stands where there is no model column."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = [column.strip() for column in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        raw_rows = list(reader)
+    except csv.Error as error:
+        raise ResultsError(f"'{origin}' is no CSV: {error}.") from error
+    missing = [column for column in REQUIRED if column not in columns]
+    if missing:
+        raise ResultsError(
+            f"'{origin}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"expected at least {', '.join(REQUIRED)}."
+        )
+    rows = [_row(raw, number, origin, default_model) for number, raw in enumerate(raw_rows, start=2)]
+    if not rows:
+        raise ResultsError(f"'{origin}' has no rows below its header.")
+    _refuse_duplicates(rows, origin)
+    notes = [_UNPAIRED]
+    unknown = [column for column in columns if column not in COLUMNS]
+    if unknown:
+        notes.append(f"columns ignored: {', '.join(unknown)}")
+    return _summary(rows, tuple(notes))
+
+
+def _row(raw: dict[str, str | None], number: int, origin: str, default_model: str) -> _Row:
+    cell = _Cells(raw, f"'{origin}' row {number}")
+    status = cell.text("status", "ok")
+    if status not in get_args(Status):
+        raise cell.error("status", f"one of [{', '.join(get_args(Status))}]")
+    latency = cell.number("latency_ms", required=status == "ok")
+    low, high = cell.number("latency_low_ms"), cell.number("latency_high_ms")
+    if latency is not None and ((low or latency) > latency or (high or latency) < latency):
+        raise cell.error("latency_low_ms", f"at most latency_ms ({latency:g}), and latency_high_ms at least that")
+    key = CellKey(
+        model=cell.text("model", default_model),
+        precision=cell.text("precision", "fp32"),
+        batch_size=cell.count("batch_size"),
+        threads=cell.count("threads"),
+        instances=cell.count("instances", 1),
+        mode=cell.text("mode", "single"),
+        allocator=cell.text("allocator", "default"),
+    )
+    bounds = (low, high) if low is not None and high is not None else None
+    throughput = cell.number("throughput_per_s")
+    if throughput is None and latency is not None:
+        items = key.batch_size * (key.instances if key.mode == "stream" else 1)
+        throughput = items / latency * 1000
+    arm = ArmSummary(
+        engine=cell.text("engine", None),
+        status=status,  # type: ignore[arg-type]  # checked above to be one of Status
+        reason=cell.text("reason", "") or None,
+        latency_ms=Latency(median=latency, ci95=bounds) if latency is not None else None,
+        throughput_per_s=throughput,
+    )
+    return _Row(number=number, engine=arm.engine, key=key, arm=arm)
+
+
+class _Cells:
+    """One row's cells, each read as what it must be, with errors that name row and column."""
+
+    def __init__(self, raw: dict[str, str | None], where: str) -> None:
+        if None in raw:
+            raise ResultsError(f"{where} has more cells than the header has columns.")
+        self._raw = raw
+        self._where = where
+
+    def error(self, column: str, expected: str) -> ResultsError:
+        return ResultsError(
+            f"{self._where}: expected {column} to be {expected}, but got '{self._raw.get(column) or ''}'."
+        )
+
+    def text(self, column: str, default: str | None) -> str:
+        value = (self._raw.get(column) or "").strip()
+        if not value and default is None:
+            raise self.error(column, "a name")
+        return value or default or ""
+
+    def count(self, column: str, default: int | None = None) -> int:
+        value = self.text(column, "")
+        if not value and default is not None:
+            return default
+        if not (value.isascii() and value.isdecimal()) or int(value) < 1:
+            raise self.error(column, "a whole number of at least 1")
+        return int(value)
+
+    def number(self, column: str, *, required: bool = False) -> float | None:
+        value = self.text(column, "")
+        if not value and not required:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number <= 0:
+            raise self.error(column, "a positive number")
+        return number
+
+
+def _refuse_duplicates(rows: list[_Row], origin: str) -> None:
+    seen: dict[tuple[str, CellKey], int] = {}
+    for row in rows:
+        first = seen.setdefault((row.engine, row.key), row.number)
+        if first != row.number:
+            raise ResultsError(
+                f"'{origin}' row {row.number}: the column engine repeats the point of row {first} "
+                f"({row.engine}, batch size {row.key.batch_size}, threads {row.key.threads})."
+            )
+
+
+def _summary(rows: list[_Row], notes: tuple[str, ...]) -> Summary:
+    engines = tuple(dict.fromkeys(row.engine for row in rows))
+    models = tuple(dict.fromkeys(row.key.model for row in rows))
+    by_key: dict[CellKey, dict[str, ArmSummary]] = {}
+    for row in rows:
+        by_key.setdefault(row.key, {})[row.engine] = row.arm
+    cells = []
+    for key in sorted(by_key):
+        arms = by_key[key]
+        compared = (_against(arms[name], arms.get(engines[0])) for name in engines if name in arms)
+        cells.append(CellSummary(**msgspec.structs.asdict(key), arms=tuple(compared)))
+    return Summary(
+        model=models[0],
+        baseline=engines[0],
+        engines=engines,
+        paired=False,
+        machine={},
+        cells=tuple(cells),
+        notes=notes,
+    )
+
+
+def _against(arm: ArmSummary, baseline: ArmSummary | None) -> ArmSummary:
+    """Add the speedup over the baseline of the same cell, where both have a latency that counts."""
+    if baseline is None or arm.engine == baseline.engine or (arm.status, baseline.status) != ("ok", "ok"):
+        return arm
+    assert arm.latency_ms, "a row that is ok has a latency"
+    assert baseline.latency_ms, "a row that is ok has a latency"
+    mine, theirs = arm.latency_ms.ci95, baseline.latency_ms.ci95
+    bounds = (theirs[0] / mine[1], theirs[1] / mine[0]) if mine and theirs else None
+    return msgspec.structs.replace(
+        arm,
+        speedup=Speedup(
+            baseline=baseline.engine,
+            ratio=baseline.latency_ms.median / arm.latency_ms.median,
+            ci95=bounds,
+            verdict=decide_on_interval(bounds),
+        ),
+    )

@@ -1,0 +1,88 @@
+"""The results folder: names of its files, and writing them so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from ortbench.errors import ResultsError, UsageError
+from ortbench.results.schema import SCHEMA_VERSION, Run
+
+RUN_FILE = "run.json"
+ROUNDS_FILE = "rounds.jsonl"
+LAUNCHES_FILE = "launches.jsonl"
+SUMMARY_FILE = "summary.json"
+CSV_FILE = "results.csv"
+PARQUET_FILE = "results.parquet"
+CHARTS_FOLDER = "charts"
+
+
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder in which something is already, before anything is measured.
+
+    Raises:
+        UsageError: it holds files, is a file itself, or cannot be written.
+    """
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            what = "other results" if (folder / RUN_FILE).exists() else "files"
+            raise UsageError(
+                f"The output folder '{folder}' already holds {what}. Give an --output folder that is new or empty."
+            )
+    elif folder.exists():
+        raise UsageError(f"The output '{folder}' is a file; expected a folder that is new or empty.")
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UsageError(f"The output folder '{folder}' cannot be made: '{parent}' cannot be written.")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or as it was before."""
+    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).chmod(0o644)
+        os.replace(scratch, path)  # noqa: PTH105 - atomic by its documentation
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, document: msgspec.Struct) -> None:
+    """Write a struct as indented JSON."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def read_run(folder: Path) -> Run:
+    """Read run.json.
+
+    Raises:
+        ResultsError: it is missing, malformed or of another schema version.
+    """
+    path = folder / RUN_FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ResultsError(f"'{folder}' is no results folder: it has no {RUN_FILE}.") from error
+    except OSError as error:
+        raise ResultsError(f"'{path}' cannot be read: {error.strerror}.") from error
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).schema_version
+        if version == SCHEMA_VERSION:
+            return msgspec.json.decode(content, type=Run)
+    except msgspec.MsgspecError as error:
+        raise ResultsError(f"'{path}' is not what ortbench writes: {error}.") from error
+    raise ResultsError(
+        f"'{path}' has schema version {version}; this ortbench reads version {SCHEMA_VERSION}. "
+        "Use the version of ortbench that wrote it."
+    )
+
+
+class _Versioned(msgspec.Struct):
+    schema_version: int

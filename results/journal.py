@@ -1,0 +1,73 @@
+"""The record itself: lines that are appended and flushed while the study runs, and read back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from ortbench.errors import ResultsError
+from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE
+from ortbench.results.schema import LaunchRecord, RoundRecord
+
+_Record = TypeVar("_Record", RoundRecord, LaunchRecord)
+
+
+class Journal:
+    """Appends records to a results folder; what has been appended survives a kill of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rounds = (folder / ROUNDS_FILE).open("ab")
+        self._launches = (folder / LAUNCHES_FILE).open("ab")
+
+    def append_round(self, records: Iterable[RoundRecord]) -> None:
+        """Append one round, all its arms in one write."""
+        self._rounds.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+        self._rounds.flush()
+
+    def append_launch(self, record: LaunchRecord) -> None:
+        """Append how one arm was made ready, or how it ended."""
+        self._launches.write(msgspec.json.encode(record) + b"\n")
+        self._launches.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rounds.close()
+        self._launches.close()
+
+
+def read_rounds(folder: Path) -> list[RoundRecord]:
+    """Read rounds.jsonl; a torn last line, as a crash leaves it, is left out.
+
+    Raises:
+        ResultsError: the file is missing or another line is malformed.
+    """
+    return _read_lines(folder / ROUNDS_FILE, RoundRecord)
+
+
+def read_launches(folder: Path) -> list[LaunchRecord]:
+    """Read launches.jsonl; likewise."""
+    return _read_lines(folder / LAUNCHES_FILE, LaunchRecord)
+
+
+def _read_lines(path: Path, kind: type[_Record]) -> list[_Record]:
+    try:
+        *lines, rest = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ResultsError(f"'{path}' cannot be read: {error.strerror}.") from error
+    del rest  # empty after a whole last line; else the torn part of one
+    decoder = msgspec.json.Decoder(kind)
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(decoder.decode(line))
+        except msgspec.MsgspecError as error:
+            raise ResultsError(f"'{path}' line {number} is not what ortbench writes: {error}.") from error
+    return records

@@ -1,0 +1,110 @@
+"""The summary's format (summary.json): cells and arms with their statistics; derived, never the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
+from ortbench.results.verdicts import Verdict
+
+Bounds = tuple[float, float]
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds per batch. A percentile is None where the samples are too few."""
+
+    median: float
+    mean: float | None = None
+    min: float | None = None
+    max: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    ci95: Bounds | None = None
+
+
+class Speedup(msgspec.Struct, frozen=True, kw_only=True):
+    """The baseline's latency over this arm's: 2 means twice as fast as the baseline."""
+
+    baseline: str
+    ratio: float
+    ci95: Bounds | None
+    verdict: Verdict
+
+
+class Cold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a first use costs; medians over launches."""
+
+    import_s: float | None
+    load_s: float | None
+    first_call_ms: float | None
+    time_to_steady_s: float | None
+
+
+class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm of one cell."""
+
+    engine: str
+    twin: bool = False
+    status: Status = "ok"
+    reason: str | None = None
+    steady: bool | None = None
+    target_met: bool | None = None
+    latency_ms: Latency | None = None
+    throughput_per_s: float | None = None
+    speedup: Speedup | None = None
+    rounds: int = 0
+    launches: int = 0
+    samples: int = 0
+    parity: dict[str, Any] | None = None
+    placement: dict[str, Any] | None = None
+    memory_mib: float | None = None
+    cold: Cold | None = None
+
+
+class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell with its arms; the key's fields stand beside them, as in the CSV."""
+
+    model: str
+    precision: str = "fp32"
+    batch_size: int
+    threads: int
+    instances: int = 1
+    mode: str = "single"
+    allocator: str = "default"
+    arms: tuple[ArmSummary, ...]
+
+    @property
+    def key(self) -> CellKey:
+        """The cell's place in the study."""
+        return CellKey(**{name: getattr(self, name) for name in CellKey.__struct_fields__})
+
+    def arm(self, engine: str) -> ArmSummary | None:
+        """Return the arm of that engine (never the twin), or None."""
+        return next((arm for arm in self.arms if arm.engine == engine and not arm.twin), None)
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that tables, charts and gates need.
+
+    Attributes:
+        engines: in the order of `--engines`, or of appearance in a CSV; the last is the engine under study.
+        paired: the speedups compare rounds; False for figures from a CSV.
+        notes: what a reader should know, in words.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    model: str
+    baseline: str
+    engines: tuple[str, ...]
+    paired: bool
+    machine: dict[str, Any]
+    cells: tuple[CellSummary, ...]
+    notes: tuple[str, ...] = ()
+
+
+def arm_label(arm: ArmKey) -> str:
+    """Name an arm for people: the twin is the same engine in a second process."""
+    return f"{arm.engine} (twin)" if arm.twin else arm.engine

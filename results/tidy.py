@@ -1,0 +1,115 @@
+"""The summary as rows: results.csv and results.parquet, one row per cell and arm, twins left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from ortbench.results.summary import ArmSummary, CellSummary, Summary
+
+# Name -> type of the values; the order of results.csv.
+COLUMNS: dict[str, type] = {
+    "model": str,
+    "precision": str,
+    "batch_size": int,
+    "threads": int,
+    "instances": int,
+    "mode": str,
+    "allocator": str,
+    "engine": str,
+    "status": str,
+    "reason": str,
+    "latency_ms": float,
+    "latency_low_ms": float,
+    "latency_high_ms": float,
+    "latency_mean_ms": float,
+    "latency_p90_ms": float,
+    "latency_p95_ms": float,
+    "latency_p99_ms": float,
+    "throughput_per_s": float,
+    "baseline": str,
+    "speedup": float,
+    "speedup_low": float,
+    "speedup_high": float,
+    "verdict": str,
+    "target_met": bool,
+    "parity_ok": bool,
+    "parity_max_abs_error": float,
+    "rounds": int,
+    "launches": int,
+    "samples": int,
+    "memory_mib": float,
+}
+
+Row = dict[str, Any]
+
+
+def tidy_rows(summary: Summary) -> list[Row]:
+    """Return one row per cell and arm, every column present, None where there is no value."""
+    return [_row(cell, arm) for cell in summary.cells for arm in cell.arms if not arm.twin]
+
+
+def to_csv(rows: list[Row]) -> bytes:
+    """Write rows as CSV; an empty cell where there is no value."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(row[name]) for name in COLUMNS} for row in rows)
+    return text.getvalue().encode()
+
+
+def to_parquet(rows: list[Row]) -> bytes:
+    """Write rows as Parquet, with the columns' types even where they are all empty."""
+    import pyarrow
+    import pyarrow.parquet
+
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def _row(cell: CellSummary, arm: ArmSummary) -> Row:
+    latency, speedup, parity = arm.latency_ms, arm.speedup, arm.parity or {}
+    low, high = latency.ci95 if latency and latency.ci95 else (None, None)
+    speedup_low, speedup_high = speedup.ci95 if speedup and speedup.ci95 else (None, None)
+    return {
+        "model": cell.model,
+        "precision": cell.precision,
+        "batch_size": cell.batch_size,
+        "threads": cell.threads,
+        "instances": cell.instances,
+        "mode": cell.mode,
+        "allocator": cell.allocator,
+        "engine": arm.engine,
+        "status": arm.status,
+        "reason": arm.reason,
+        "latency_ms": latency.median if latency else None,
+        "latency_low_ms": low,
+        "latency_high_ms": high,
+        "latency_mean_ms": latency.mean if latency else None,
+        "latency_p90_ms": latency.p90 if latency else None,
+        "latency_p95_ms": latency.p95 if latency else None,
+        "latency_p99_ms": latency.p99 if latency else None,
+        "throughput_per_s": arm.throughput_per_s,
+        "baseline": speedup.baseline if speedup else None,
+        "speedup": speedup.ratio if speedup else None,
+        "speedup_low": speedup_low,
+        "speedup_high": speedup_high,
+        "verdict": speedup.verdict if speedup else None,
+        "target_met": arm.target_met,
+        "parity_ok": parity.get("ok"),
+        "parity_max_abs_error": parity.get("max_abs_error"),
+        "rounds": arm.rounds,
+        "launches": arm.launches,
+        "samples": arm.samples,
+        "memory_mib": arm.memory_mib,
+    }

@@ -1,0 +1,1 @@
+"""Plans a study, runs its arms in processes, owns the only clock, and writes the record."""

@@ -1,0 +1,153 @@
+"""Heavy jobs that are not arms: what can run here, the export, the reference outputs. Each in a worker."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ortbench.engines.base import Availability, LoadRequest
+from ortbench.engines.registry import ResolvedEngine, resolve_engine
+from ortbench.engines.spec import parse_engine
+from ortbench.errors import ArmError, EngineUnavailable, ExportError, ModelError
+from ortbench.export.artifact import Artifact
+from ortbench.export.cache import artifacts_root
+from ortbench.export.exporter import ExportRequest
+from ortbench.models.spec import ModelSource
+from ortbench.runner import protocol
+from ortbench.runner.cpus import allowed_cpus
+from ortbench.runner.process import Worker
+
+_PROBE_TIMEOUT_S = 120.0
+_EXPORT_TIMEOUT_S = 1800.0
+_LOAD_TIMEOUT_S = 300.0
+_REFERENCE_TIMEOUT_S = 1800.0
+
+
+def probe_targets(targets: Sequence[tuple[str, str]]) -> list[Availability]:
+    """Ask, in one worker, whether each (engine, target) can run here."""
+    with Worker("the probe") as worker:
+        request = protocol.Probe(targets=tuple(targets))
+        return list(worker.ask(request, protocol.Probed, _PROBE_TIMEOUT_S).availability)
+
+
+def keep_available(engines: Sequence[ResolvedEngine], optional: set[str]) -> list[ResolvedEngine]:
+    """Return the engines that can run here.
+
+    Args:
+        engines: everything asked for.
+        optional: names written with `:*`, whose targets may be missing.
+
+    Raises:
+        EngineUnavailable: one that was asked for by name cannot run; the message says what is there and what
+            would add it.
+    """
+    found = probe_targets([(engine.entry.name, engine.target) for engine in engines])
+    kept = [engine for engine, answer in zip(engines, found, strict=True) if answer.available]
+    for engine, answer in zip(engines, found, strict=True):
+        if not answer.available and engine.entry.name not in optional:
+            others = [other.label for other in kept]
+            raise EngineUnavailable(
+                f"The engine '{engine.label}' cannot run here: {answer.reason}. To add it: {answer.remedy}. "
+                + (f"Of those asked for, [{', '.join(others)}] can run. " if others else "")
+                + "`ortbench engines` lists all."
+            )
+    return kept
+
+
+def run_export(request: ExportRequest) -> Artifact:
+    """Export in a worker, so that this process stays light and an interruption ends it at once.
+
+    Raises:
+        ExportError, ModelError: as the exporter says.
+    """
+    with ExportJob(request) as job:
+        return job.result()
+
+
+class ExportJob:
+    """An export under way, to be waited for; on the way out it is ended and its half-made files are removed."""
+
+    def __init__(self, request: ExportRequest) -> None:
+        """Start it."""
+        parent = Path(request.output).absolute().parent if request.output else artifacts_root()
+        parent.mkdir(parents=True, exist_ok=True)  # the scratch folder must share the artifact's file system
+        self._scratch = tempfile.TemporaryDirectory(prefix=".exporting-", dir=parent)
+        self._worker = Worker("the export")
+        request = msgspec.structs.replace(request, scratch=self._scratch.name)
+        self._worker.send(protocol.Export(request=request))
+
+    def result(self) -> Artifact:
+        """Wait for the artifact.
+
+        Raises:
+            ExportError, ModelError: as the exporter says; ExportError too where the worker died.
+        """
+        try:
+            return self._worker.receive(protocol.Exported, _EXPORT_TIMEOUT_S).artifact
+        except ArmError as error:
+            raise ExportError(f"The export failed: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.kill()
+        self._scratch.cleanup()
+
+
+class Reference:
+    """The reference engine in a worker, giving the outputs that every arm must agree with."""
+
+    def __init__(self, label: str, source: ModelSource) -> None:
+        """Start loading; `ready` waits for it."""
+        self.label = label
+        self._source = source
+        self._folder = tempfile.TemporaryDirectory(prefix="ortbench-reference-")
+        engine = resolve_engine(parse_engine(label))
+        cpus = allowed_cpus()
+        self._worker = Worker(f"the reference engine {label}", cpus, len(cpus))
+        request = LoadRequest(
+            source=source, artifact=source.path, target=engine.target, threads=len(cpus), options=engine.options
+        )
+        self._worker.send(protocol.Load(engine=engine.entry.name, request=request))
+
+    def ready(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            ModelError: the reference itself cannot run the model, so nothing can be compared.
+        """
+        try:
+            self._worker.receive(protocol.Loaded, _LOAD_TIMEOUT_S)
+        except ArmError as error:
+            raise ModelError(f"The model cannot be run: {error}") from error
+        self._worker.park()
+
+    def outputs(self, batch_size: int) -> Path:
+        """Return the file with the reference outputs of one batch size, made at the first asking."""
+        path = Path(self._folder.name) / f"batch-{batch_size}.npz"
+        if not path.exists():
+            self._worker.wake()
+            request = protocol.MakeReference(batch_size=batch_size, path=str(path))
+            try:
+                self._worker.ask(request, protocol.ReferenceMade, _REFERENCE_TIMEOUT_S)
+            except ArmError as error:
+                raise ModelError(f"The model cannot be run at batch size {batch_size}: {error}") from error
+            self._worker.park()
+        return path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.kill()
+        self._folder.cleanup()

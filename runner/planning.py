@@ -1,0 +1,177 @@
+"""Which cells a study has, which arms run in them, and which cells share a launch. Pure functions of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ortbench.engines.registry import ResolvedEngine
+from ortbench.errors import EngineSpecError, ModelError, UsageError, expected_one_of
+from ortbench.models.spec import ModelSource
+from ortbench.results.schema import ArmKey, CellKey, PlannedCell
+from ortbench.units import format_seconds
+
+FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+DEFAULT_BATCH_SIZES = (1, 4, 16)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a study is told, resolved; stands in run.json.
+
+    Attributes:
+        target: wanted half-width of a speedup's interval, as a fraction.
+        max_time_s: for measuring, launches included, the export not.
+        seed: of weights, inputs and orders.
+    """
+
+    engines: tuple[str, ...]
+    baseline: str
+    model: str
+    weights: str
+    precision: str = "fp32"
+    batch_sizes: tuple[int, ...]
+    threads: tuple[int, ...]
+    target: float
+    max_time_s: float
+    seed: int
+    input_shapes: dict[str, tuple[int, ...]] = {}
+    inputs: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study before anything has run.
+
+    Attributes:
+        source: the model with every input shape known.
+        reference: the engine whose outputs the others must agree with.
+        groups: cells that share a launch: equal in everything but the batch size.
+    """
+
+    settings: Settings
+    source: ModelSource
+    engines: tuple[ResolvedEngine, ...]
+    reference: str
+    cells: tuple[PlannedCell, ...]
+
+    @property
+    def groups(self) -> list[list[PlannedCell]]:
+        """The cells by launch, each in ascending batch size."""
+        by_threads: dict[int, list[PlannedCell]] = {}
+        for cell in self.cells:
+            by_threads.setdefault(cell.key.threads, []).append(cell)
+        return list(by_threads.values())
+
+    @property
+    def needs_artifact(self) -> bool:
+        """Whether an export must be there before anything can run."""
+        return self.source.path is None and any(engine.entry.needs_artifact for engine in self.engines)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether any engine computes something that can be compared."""
+        return any(engine.entry.computes for engine in self.engines)
+
+    def engine(self, label: str) -> ResolvedEngine:
+        """Return the engine of that spelling."""
+        return next(engine for engine in self.engines if engine.label == label)
+
+
+def make_plan(settings: Settings, source: ModelSource, engines: Sequence[ResolvedEngine]) -> StudyPlan:
+    """Lay out the study.
+
+    Raises:
+        UsageError: the baseline is not among the engines, or an engine cannot run this kind of model.
+    """
+    labels = [engine.label for engine in engines]
+    if settings.baseline not in labels:
+        raise EngineSpecError(expected_one_of("--baseline", labels, settings.baseline))
+    if source.path is not None:
+        _refuse_torch_engines(source.path, engines)
+    arms = tuple(ArmKey(label) for label in labels)
+    cells = tuple(
+        PlannedCell(key=CellKey(model=source.name, batch_size=batch_size, threads=threads), arms=arms)
+        for threads in settings.threads
+        for batch_size in settings.batch_sizes
+    )
+    reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
+    return StudyPlan(settings, source, tuple(engines), reference, cells)
+
+
+def choose_batch_sizes(given: Sequence[int] | None, fixed: int | None, *, full: bool) -> tuple[int, ...]:
+    """Return the batch sizes to measure.
+
+    Args:
+        given: of `--batch-sizes`, or None.
+        fixed: the one that an .onnx file fixes, or None.
+        full: `--full` was given.
+
+    Raises:
+        ModelError: the file fixes another one than was asked for.
+        UsageError: both options were given.
+    """
+    if full and given:
+        raise UsageError("Expected either --full or --batch-sizes, but got both; --full means 1 to 256.")
+    if fixed is None:
+        return tuple(given or (FULL_BATCH_SIZES if full else DEFAULT_BATCH_SIZES))
+    if given and list(given) != [fixed]:
+        listed = ",".join(map(str, given))
+        raise ModelError(
+            f"The model's batch size is fixed at {fixed}, but --batch-sizes asks for {listed}. "
+            f"Leave the option out, or export the model with a dynamic batch dimension."
+        )
+    return (fixed,)
+
+
+def choose_threads(given: Sequence[int] | None, limit: int, *, full: bool) -> tuple[int, ...]:
+    """Return the thread counts to measure, at most `limit`, which is what this process may use.
+
+    Raises:
+        UsageError: more were asked for, or both options were given.
+    """
+    if full and given:
+        raise UsageError("Expected either --full or --threads, but got both; --full means every thread count.")
+    too_many = [count for count in given or () if count > limit]
+    if too_many:
+        raise UsageError(
+            f"Expected --threads of at most {limit}, as many as this process may use here, but got {too_many[0]}."
+        )
+    if given:
+        return tuple(given)
+    return tuple(range(1, limit + 1)) if full else (limit,)
+
+
+def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
+    """Say in a few lines what will be measured and how long that will take."""
+    settings = plan.settings
+    batches = ", ".join(map(str, settings.batch_sizes))
+    threads = ", ".join(map(str, settings.threads))
+    cells, arms = len(plan.cells), len(plan.engines)
+    lines = [
+        f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
+        f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
+        f"cells    {cells}: batch size {batches} x threads {threads}, {arms} arms each",
+        f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
+        f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
+    ]
+    fakes = [engine.label for engine in plan.engines if engine.entry.fake]
+    if fakes:
+        lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")
+    return lines
+
+
+def _weights(source: ModelSource) -> str:
+    if source.path is not None:
+        return source.path
+    return f"{source.weights} weights" if source.weights in ("random", "pretrained") else source.weights
+
+
+def _refuse_torch_engines(path: str, engines: Sequence[ResolvedEngine]) -> None:
+    for engine in engines:
+        if not engine.entry.runs_onnx_files:
+            raise EngineSpecError(
+                f"The engine '{engine.label}' runs PyTorch models and cannot run '{path}'; "
+                "give --engines ort for an .onnx file."
+            )

@@ -1,0 +1,186 @@
+"""The parent's side of a worker: start it, ask it, park it, end it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from ortbench import errors
+from ortbench.errors import ArmError, OrtbenchError
+from ortbench.export.cache import cache_root
+from ortbench.runner import protocol
+
+_Reply = TypeVar("_Reply", bound=protocol.Message)
+
+# Every one of these is read by a library that some engine loads, before or while it is imported.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_CAN_PARK = hasattr(signal, "SIGSTOP")
+_TAIL_CHARACTERS = 2000
+
+
+def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment of a worker: explicit thread counts, and compiled bytecode wherever it may be kept.
+
+    Where Python is told to write no bytecode, importing torch takes three times as long, in every worker of
+    every launch; then it is kept in ortbench's own cache, and the installation stays untouched.
+    """
+    environment = dict(base)
+    if threads is not None:
+        environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment["PYTHONPYCACHEPREFIX"] = str(cache_root() / "bytecode")
+    return environment
+
+
+class Worker:
+    """One child process. As a context manager it is killed on the way out, stopped or not."""
+
+    def __init__(self, name: str, cpus: Sequence[int] = (), threads: int | None = None) -> None:
+        """Start the process; it is ready for requests at once.
+
+        Args:
+            name: for messages.
+            cpus: its affinity; empty for the parent's own.
+            threads: what the environment tells its libraries; None to say nothing.
+        """
+        self.name = name
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
+        words = [str(os.getpid()), ",".join(map(str, cpus))]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ortbench.runner.worker", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=worker_environment(threads),
+            start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests = self._process.stdin
+        self._replies = self._process.stdout.fileno()
+        self._buffer = b""
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def ask(self, request: protocol.Message, reply: type[_Reply], timeout_s: float) -> _Reply:
+        """Send a request and block until its reply is there.
+
+        Raises:
+            OrtbenchError: of the class that the worker names, for what it foresaw; ArmError for everything
+                else: it raised, died, hung or wrote rubbish.
+        """
+        self.send(request)
+        return self.receive(reply, timeout_s)
+
+    def send(self, request: protocol.Message) -> None:
+        """Send a request; the reply must be received before the next."""
+        try:
+            self._requests.write(protocol.encode(request))
+        except BrokenPipeError as error:
+            raise self._death() from error
+
+    def receive(self, reply: type[_Reply], timeout_s: float) -> _Reply:
+        """Block until the reply is there; see `ask`."""
+        line = self._read_line(timeout_s)
+        try:
+            answer = protocol.decode_reply(line)
+        except msgspec.MsgspecError as error:
+            self.kill()
+            raise ArmError(f"{self.name} wrote something that is no reply: {line[:80]!r}") from error
+        if isinstance(answer, protocol.Failed):
+            raise _raised_by_worker(answer)
+        if not isinstance(answer, reply):
+            self.kill()
+            raise ArmError(f"{self.name} answered {type(answer).__name__}, expected {reply.__name__}")
+        return answer
+
+    def park(self) -> None:
+        """Stop the process, so that threads spinning after a call take nothing from the next arm."""
+        if _CAN_PARK:
+            self._signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let a parked process run again."""
+        if _CAN_PARK:
+            self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the process and everything it started, at once; harmless when it is dead already."""
+        if self._process.poll() is None:
+            if hasattr(os, "killpg"):
+                self._signal(signal.SIGKILL, group=True)
+            else:
+                self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def _signal(self, number: int, *, group: bool = False) -> None:
+        try:
+            (os.killpg if group else os.kill)(self.pid, number)
+        except ProcessLookupError:
+            pass  # it died meanwhile; the next read says so
+
+    def _read_line(self, timeout_s: float) -> bytes:
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._buffer:
+            if not self._wait_for_bytes(deadline - time.monotonic()):
+                self.kill()
+                raise ArmError(f"{self.name} hung: no answer within {timeout_s:.0f} s")
+            chunk = os.read(self._replies, 1 << 20)
+            if not chunk:
+                raise self._death()
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _wait_for_bytes(self, seconds: float) -> bool:
+        """Sleep until there is something to read; say whether there is. The parent takes no CPU meanwhile."""
+        if not hasattr(select, "poll"):
+            return True  # Windows: the read itself blocks, and a hang is not noticed
+        poller = select.poll()
+        poller.register(self._replies, select.POLLIN)
+        return bool(poller.poll(max(0.0, seconds) * 1000))
+
+    def _death(self) -> ArmError:
+        """Reap the process and say how it ended, with the end of what it wrote to standard error."""
+        code = self._process.wait()
+        how = f"exited with status {code}"
+        if code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL:
+                how += " (perhaps out of memory)"
+        self._stderr.seek(0)
+        tail = self._stderr.read().decode(errors="replace")[-_TAIL_CHARACTERS:].strip()
+        self.kill()
+        return ArmError(f"{self.name} {how}" + (f": {tail}" if tail else ""))
+
+
+def _raised_by_worker(answer: protocol.Failed) -> OrtbenchError:
+    kind = getattr(errors, answer.kind, ArmError)
+    error: OrtbenchError = kind(answer.message)
+    error.add_note(answer.trace)
+    return error

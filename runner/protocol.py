@@ -1,0 +1,140 @@
+"""What parent and worker say to each other: one JSON line each way at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ortbench.engines.base import Availability, Evidence, LoadRequest
+from ortbench.export.artifact import Artifact
+from ortbench.export.exporter import ExportRequest
+from ortbench.models.parity import Parity
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of every request and reply; the class's name is its tag."""
+
+
+class Probe(Message):
+    """Which of these (engine, target) can run here?"""
+
+    targets: tuple[tuple[str, str], ...]
+
+
+class Probed(Message):
+    """One answer for each target, in order."""
+
+    availability: tuple[Availability, ...]
+
+
+class Export(Message):
+    """Export a catalog model, or find its export."""
+
+    request: ExportRequest
+
+
+class Exported(Message):
+    """The checked artifact."""
+
+    artifact: Artifact
+
+
+class Load(Message):
+    """Import the engine's libraries and load the model."""
+
+    engine: str
+    request: LoadRequest
+
+
+class Loaded(Message):
+    """How long each took."""
+
+    import_s: float
+    load_s: float
+
+
+class MakeReference(Message):
+    """Run one batch once and save the outputs to an .npz file."""
+
+    batch_size: int
+    path: str
+
+
+class ReferenceMade(Message):
+    """The outputs are there."""
+
+
+class Prepare(Message):
+    """Bind a batch, run it cold, compare its outputs, warm up.
+
+    Attributes:
+        reference_path: .npz of the reference's outputs; None where nothing is compared.
+        reference: the engine that made it.
+    """
+
+    batch_size: int
+    reference_path: str | None
+    reference: str
+
+
+class Prepared(Message):
+    """An arm that is ready, or was found to compute something else (parity not ok: then it is not warmed up)."""
+
+    first_call_ns: int
+    warm_up_ns: tuple[int, ...]
+    steady: bool
+    parity: Parity
+    evidence: Evidence
+    affinity: tuple[int, ...]
+    memory_mib: float | None
+
+
+class Slice(Message):
+    """Time so many calls."""
+
+    calls: int
+
+
+class Samples(Message):
+    """Every call's duration in ns, in order."""
+
+    samples_ns: tuple[int, ...]
+
+
+class Failed(Message):
+    """The request could not be carried out.
+
+    Attributes:
+        kind: name of an exception class of `errors.py`, or `Exception` for anything unforeseen.
+        trace: the worker's traceback, for --debug.
+    """
+
+    kind: str
+    message: str
+    trace: str
+
+
+Request = Probe | Export | Load | MakeReference | Prepare | Slice
+Reply = Probed | Exported | Loaded | ReferenceMade | Prepared | Samples | Failed
+
+_encoder = msgspec.json.Encoder()
+_request_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Request)
+_reply_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Reply)
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as one line."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """Read a request; raises msgspec.MsgspecError for anything else."""
+    request: Request = _request_decoder.decode(line)
+    return request
+
+
+def decode_reply(line: bytes) -> Reply:
+    """Read a reply; raises msgspec.MsgspecError for anything else."""
+    reply: Reply = _reply_decoder.decode(line)
+    return reply

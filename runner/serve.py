@@ -1,0 +1,131 @@
+"""What the worker does with each request."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ortbench.engines.base import Engine, LoadRequest
+from ortbench.engines.registry import find_engine
+from ortbench.errors import OrtbenchError
+from ortbench.export.exporter import export_model
+from ortbench.models.inputs import make_inputs
+from ortbench.models.parity import Parity, compare_outputs
+from ortbench.runner import protocol
+from ortbench.runner.timing import time_calls, warm_up
+
+
+def serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    """Answer one request after the other until the parent closes the pipe."""
+    host = EngineHost()
+    for line in requests:
+        replies.write(protocol.encode(_answer(host, line)))
+        replies.flush()
+
+
+def _answer(host: EngineHost, line: bytes) -> protocol.Reply:
+    try:
+        return _carry_out(host, protocol.decode_request(line))
+    except OrtbenchError as error:
+        return protocol.Failed(kind=type(error).__name__, message=str(error), trace=traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - an engine may raise anything; the parent is told what it was
+        message = f"{type(error).__name__}: {error}"
+        return protocol.Failed(kind="Exception", message=message, trace=traceback.format_exc())
+
+
+def _carry_out(host: EngineHost, request: protocol.Request) -> protocol.Reply:
+    match request:
+        case protocol.Slice(calls=calls):
+            return protocol.Samples(samples_ns=tuple(time_calls(host.engine, calls)))
+        case protocol.Load(engine=name, request=load):
+            return host.load(name, load)
+        case protocol.Prepare():
+            return host.prepare(request)
+        case protocol.MakeReference(batch_size=batch_size, path=path):
+            return host.make_reference(batch_size, Path(path))
+        case protocol.Export(request=export):
+            return protocol.Exported(artifact=export_model(export))
+        case protocol.Probe(targets=targets):
+            probes = (find_engine(name).implementation().probe(target) for name, target in targets)
+            return protocol.Probed(availability=tuple(probes))
+
+
+class EngineHost:
+    """The worker's one engine, from loading to slices."""
+
+    engine: Engine
+    _request: LoadRequest
+
+    def load(self, name: str, request: LoadRequest) -> protocol.Loaded:
+        """Import the engine's libraries, then load the model; time both."""
+        entry = find_engine(name)
+        started = time.perf_counter()
+        for library in entry.libraries:
+            importlib.import_module(library)
+        imported = time.perf_counter()
+        self.engine = entry.create()
+        self._request = request
+        self.engine.load(request)
+        return protocol.Loaded(import_s=imported - started, load_s=time.perf_counter() - imported)
+
+    def make_reference(self, batch_size: int, path: Path) -> protocol.ReferenceMade:
+        """Run one batch and save what came out."""
+        self.engine.bind(make_inputs(self._request.source, batch_size))
+        self.engine.run()
+        self.engine.synchronize()
+        arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
+        with path.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
+        return protocol.ReferenceMade()
+
+    def prepare(self, request: protocol.Prepare) -> protocol.Prepared:
+        """Make one batch size ready: bind, first call, parity, evidence, warm-up."""
+        gc.enable()
+        self.engine.bind(make_inputs(self._request.source, request.batch_size))
+        [first_call] = time_calls(self.engine, 1)
+        parity = self._parity(request)
+        durations: list[int] = []
+        steady = False
+        if parity.ok is not False:
+            durations, steady = warm_up(lambda: time_calls(self.engine, 1)[0])
+        evidence = self.engine.evidence()
+        # A collection in the middle of a slice would be charged to whichever call it fell into.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        return protocol.Prepared(
+            first_call_ns=first_call,
+            warm_up_ns=tuple(durations),
+            steady=steady,
+            parity=parity,
+            evidence=evidence,
+            affinity=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+            memory_mib=_peak_memory_mib(),
+        )
+
+    def _parity(self, request: protocol.Prepare) -> Parity:
+        outputs = self.engine.outputs()
+        if outputs is None:
+            return Parity(ok=None, reference=request.reference, reason="this engine computes nothing")
+        if request.reference_path is None:
+            return Parity(ok=None, reference=request.reference, reason="there is no reference")
+        with np.load(request.reference_path, allow_pickle=False) as expected:
+            return compare_outputs(outputs, dict(expected), request.reference)
+
+
+def _peak_memory_mib() -> float | None:
+    """Return the process's peak resident set."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform == "linux" else peak / 1024**2
