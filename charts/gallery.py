@@ -39,6 +39,8 @@ def gallery_charts(summary: Summary, frame: Frame) -> Iterator[tuple[str, dict[s
     engines = [engine for engine in summary.engines if frame.where(engine=engine)]
     studied = summary.engines[-1]
     looks = list(summary.engines)
+    # Figures from elsewhere come with bounds of which only their author knows what they are.
+    interval = "95 % intervals" if summary.paired else "low to high, as given"
     about = " · ".join(part for part in (summary.model, frame.name) if part)
     for batch_size in frame.distinct("batch_size"):
         rows = frame.where(batch_size=batch_size)
@@ -46,17 +48,20 @@ def gallery_charts(summary: Summary, frame: Frame) -> Iterator[tuple[str, dict[s
         for value, title in _TITLES.items():
             headline = f"Threads vs {title}, batch size {batch_size}"
             if own:
-                series = Series("engine", looks, about=f"{about} · {studied}")
-                yield safe_name(f"{summary.model}-{value}-{batch_size}"), thread_chart(own, value, headline, series)
-            series = Series("engine", looks, about=f"{about} · {' vs '.join(engines)}")
+                series = Series("engine", looks, f"{about} · {studied}", interval)
+                yield (
+                    safe_name(f"{summary.model}-{value}-{batch_size}"),
+                    thread_chart(own, value, headline, series),
+                )
+            series = Series("engine", looks, f"{about} · {' vs '.join(engines)}", interval)
             name = safe_name(f"{summary.model}-{value}-comparison-{batch_size}")
             yield name, thread_chart(rows, value, headline, series)
     for engine in engines:
         rows = frame.where(engine=engine)
         threads = sorted({row["threads"] for row in rows})
-        series = Series("threads", threads, about=f"{about} · {engine}")
+        series = Series("threads", threads, about, interval)
         name = safe_name(f"{summary.model}-throughput-{engine}-perBS")
-        yield name, batch_chart(rows, "throughput", "Batch size vs Throughput", series)
+        yield name, batch_chart(rows, "throughput", f"Batch size vs Throughput, {engine}", series)
 
 
 def safe_name(text: str) -> str:
@@ -68,6 +73,8 @@ def _save(specification: dict[str, Any], path: Path) -> list[Path]:
     import vl_convert
 
     png, svg = path.with_name(path.name + ".png"), path.with_name(path.name + ".svg")
-    png.write_bytes(vl_convert.vegalite_to_png(specification, scale=SCALE))
-    svg.write_text(vl_convert.vegalite_to_svg(specification), encoding="utf-8")
+    # Compiling the specification is most of the work, so the picture is made from the drawing.
+    drawing = vl_convert.vegalite_to_svg(specification)
+    svg.write_text(drawing, encoding="utf-8")
+    png.write_bytes(vl_convert.svg_to_png(drawing, scale=SCALE))
     return [png, svg]

@@ -1,19 +1,30 @@
-"""The two kinds of chart, built with Altair from rows that hold every figure already."""
+"""The two kinds of chart, built with Altair from rows that hold every figure already.
+
+A chart's marks depend on what is drawn, not on the figures, so they are built once for each kind and the rows are
+put in afterwards: Altair copies a chart many times while it is put together.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
 
 from ortbench.charts.frames import Row
-from ortbench.charts.theme import CONFIG, HEIGHT, WIDTH, series_scale
+from ortbench.charts.theme import CONFIG, HEIGHT, WIDTH, named_scales, ordered_scales
 
 AXIS_TITLES = {"latency": "Latency per batch (ms)", "throughput": "Throughput (inferences/s)"}
-_INTERVAL_NOTE = "bars show 95 % intervals"
 _INVALID_NOTE = "hollow: invalid or failed, not to be compared"
+_MOST_LABELLED = 3
+_MANY_POINTS = 40
+_POINTS = "points"
+
+# Validating against Vega-Lite's schema takes longer than everything else; the tests draw with it on.
+_VALIDATE = bool(os.environ.get("ORTBENCH_VALIDATE_CHARTS"))
 
 
 @dataclass(frozen=True)
@@ -24,104 +35,154 @@ class Series:
         column: `engine` or `threads`.
         values: all that exist in the study, so that each keeps its colour in every chart.
         about: the subtitle.
+        interval: what the vertical lines are.
     """
 
     column: str
     values: Sequence[Any]
     about: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Everything that the marks depend on."""
+
+    value: str
+    column: str
+    values: tuple[Any, ...]
+    present: tuple[Any, ...]
+    small: bool
 
 
 def thread_chart(rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
     """Return a chart of `value` against the thread count; bars where there is one thread count only."""
-    if len({row["threads"] for row in rows}) == 1:
-        return _finish(_bars(rows, value, series), rows, value, title, series)
-    x = alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
-    return _finish(_lines(rows, value, x, series), rows, value, title, series)
+    look = _look(rows, value, series)
+    one_count = len({row["threads"] for row in rows}) == 1
+    return _finish(_bars(look) if one_count else _lines(look, ()), rows, value, title, series)
 
 
 def batch_chart(rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
     """Return a chart of `value` against the batch size on a log2 axis, one line per series value."""
-    sizes = sorted({row["batch_size"] for row in rows})
-    x = alt.X(
-        "batch_size:Q",
-        title="Batch size",
-        scale=alt.Scale(type="log", base=2, domain=[sizes[0] / 1.15, sizes[-1] * 1.15], nice=False),
-        axis=alt.Axis(values=sizes, format="d", grid=False),
-    )
-    return _finish(_lines(rows, value, x, series), rows, value, title, series)
+    sizes = tuple(sorted({row["batch_size"] for row in rows}))
+    return _finish(_lines(_look(rows, value, series), sizes), rows, value, title, series)
 
 
-def _lines(rows: list[Row], value: str, x: alt.X, series: Series) -> alt.LayerChart:
-    y = alt.Y(f"{value}:Q", title=AXIS_TITLES[value], scale=alt.Scale(zero=True))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x)  # type: ignore[arg-type]  # plain values are accepted
-    color, shape = _looks(rows, series)
+def label_sides(rows: list[Row], value: str, series: Series) -> dict[Any, str]:
+    """Say for which series the values are written, and on which side of the points: series value -> above or below.
+
+    The greatest series is labelled above, the least below, and one between them below too where there are three;
+    with more of them the figures of those between would cover each other.
+    """
+    tops: dict[Any, float] = {}
+    for row in rows:
+        name = row[series.column]
+        tops[name] = max(tops.get(name, 0.0), row[value])
+    ordered = sorted(tops, key=lambda name: tops[name])
+    labelled = ordered if len(ordered) <= _MOST_LABELLED else [ordered[0], ordered[-1]]
+    return {name: "above" if name == ordered[-1] else "below" for name in labelled}
+
+
+def _look(rows: list[Row], value: str, series: Series) -> _Look:
+    used = {row[series.column] for row in rows}
+    present = tuple(name for name in series.values if name in used)
+    return _Look(value, series.column, tuple(series.values), present, len(rows) > _MANY_POINTS)
+
+
+@lru_cache
+def _lines(look: _Look, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Return lines against the batch sizes given, or against the thread count where there are none."""
+    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(x=_batch_axis(batch_sizes) if batch_sizes else _thread_axis())
+    y, (color, shape) = _value_axis(look.value), _scales(look)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
-    interval = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y(f"{value}_low:Q"), y2=f"{value}_high:Q", color=color)
+    interval = base.mark_rule(strokeWidth=1.5).encode(
+        y=alt.Y(f"{look.value}_low:Q"), y2=f"{look.value}_high:Q", color=color
+    )
     filled = base.transform_filter("datum.valid").mark_point(size=70, filled=True, opacity=1)
     hollow = base.transform_filter("!datum.valid").mark_point(size=70, filled=False, fill="white", opacity=1)
-    layers: list[Any] = [line, interval]
-    layers += [points.encode(y=y, color=color, shape=shape) for points in (filled, hollow)]
-    return alt.layer(*layers, *_labels(rows, value, base, series, color))
+    points = [mark.encode(y=y, color=color, shape=shape) for mark in (filled, hollow)]
+    # Labels before points: their outline may cross a line, but must not cut a neighbour's point.
+    return _specification(line, interval, *_labels(look, base, color), *points)
 
 
-def _labels(rows: list[Row], value: str, base: alt.Chart, series: Series, color: alt.Color) -> list[alt.Chart]:
-    """Write the values beside the points: the greater series above, the others below."""
-    present = [name for name in series.values if any(row[series.column] == name for row in rows)]
-    tops = {name: max(row[value] for row in rows if row[series.column] == name) for name in present}
-    size = 10 if len(rows) <= 24 else 8
+def _labels(look: _Look, base: alt.Chart, color: alt.Color) -> list[alt.Chart]:
+    """Write the values beside the points, with a white outline where a line or an interval crosses them."""
+    size = 8 if look.small else 10
     labels = []
-    for name in present:
-        above = len(present) == 1 or tops[name] == max(tops.values())
-        literal = f"'{_escape(name)}'" if isinstance(name, str) else name
-        chosen = base.transform_filter(f"datum.{series.column} == {literal}")
-        text = chosen.mark_text(dy=-11 if above else 13, fontSize=size)
-        labels.append(text.encode(y=alt.Y(f"{value}:Q"), text=f"{value}_label:N", color=color))
+    for side, dy in (("above", -11), ("below", 13)):
+        chosen = base.transform_filter(f"datum.side == '{side}'")
+        figures = chosen.encode(y=alt.Y(f"{look.value}:Q"), text=f"{look.value}_label:N")
+        labels.append(figures.mark_text(dy=dy, fontSize=size, stroke="white", strokeWidth=3))
+        labels.append(figures.mark_text(dy=dy, fontSize=size).encode(color=color))
     return labels
 
 
-def _bars(rows: list[Row], value: str, series: Series) -> alt.LayerChart:
-    present = [name for name in series.values if any(row[series.column] == name for row in rows)]
-    base = alt.Chart(alt.Data(values=rows)).encode(  # type: ignore[arg-type]  # plain values are accepted
-        x=alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset(f"{series.column}:N", sort=present),
+@lru_cache
+def _bars(look: _Look) -> dict[str, Any]:
+    """Return bars side by side, for a single thread count."""
+    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(
+        x=_thread_axis(), xOffset=alt.XOffset(f"{look.column}:N", sort=list(look.present))
     )
-    y = alt.Y(f"{value}:Q", title=AXIS_TITLES[value], scale=alt.Scale(zero=True))
-    color, _ = _looks(rows, series)
-    width = min(90, WIDTH // (2 * max(1, len(present))))
+    y, (color, _) = _value_axis(look.value), _scales(look)
+    width = min(90, WIDTH // (2 * len(look.present)))
     solid = base.transform_filter("datum.valid").mark_bar(width=width).encode(y=y, color=color)
     hollow = base.transform_filter("!datum.valid").mark_bar(width=width, filled=False, strokeWidth=2)
-    interval = base.mark_rule(strokeWidth=2, color="black").encode(y=alt.Y(f"{value}_low:Q"), y2=f"{value}_high:Q")
-    # The label stands above the interval, so that neither hides the other.
-    text = base.mark_text(dy=-8, fontSize=12, color="black").encode(
-        y=alt.Y(f"{value}_high:Q"), text=f"{value}_label:N"
+    interval = base.mark_rule(strokeWidth=2, color="black").encode(
+        y=alt.Y(f"{look.value}_low:Q"), y2=f"{look.value}_high:Q"
     )
-    return alt.layer(solid, hollow.encode(y=y, color=color), interval, text)
+    # Beside the interval's line and above the bar, so that nothing hides the figure.
+    figures = base.mark_text(align="left", dx=6, dy=-8, fontSize=12, color="black")
+    text = figures.encode(y=y, text=f"{look.value}_label:N")
+    return _specification(solid, hollow.encode(y=y, color=color), interval, text)
 
 
-def _looks(rows: list[Row], series: Series) -> tuple[alt.Color, alt.Shape]:
+def _thread_axis() -> alt.X:
+    return alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
+
+
+def _batch_axis(sizes: tuple[int, ...]) -> alt.X:
+    return alt.X(
+        "batch_size:Q",
+        title="Batch size",
+        scale=alt.Scale(type="log", base=2, domain=[sizes[0] / 1.15, sizes[-1] * 1.15], nice=False),
+        axis=alt.Axis(values=list(sizes), format="d", grid=False),
+    )
+
+
+def _value_axis(value: str) -> alt.Y:
+    return alt.Y(f"{value}:Q", title=AXIS_TITLES[value], scale=alt.Scale(zero=True))
+
+
+def _scales(look: _Look) -> tuple[alt.Color, alt.Shape]:
     """Return colour and shape by series; a legend only where there is more than one to tell apart."""
-    values = list(series.values)
-    scales = series_scale(values)
-    present = [value for value in values if any(row[series.column] == value for row in rows)]
-    legend = alt.Legend(title=series.column.capitalize(), values=present) if len(present) > 1 else None
-    kind = "N" if isinstance(values[0], str) else "O"
-    color = alt.Color(f"{series.column}:{kind}", scale=alt.Scale(**scales["color"]), legend=legend)
-    return color, alt.Shape(f"{series.column}:{kind}", scale=alt.Scale(**scales["shape"]), legend=legend)
+    title = look.column.capitalize()
+    legend = alt.Legend(title=title, values=list(look.present)) if len(look.present) > 1 else None
+    if isinstance(look.values[0], str):
+        scales, kind = named_scales(list(look.values)), "N"
+    else:
+        scales, kind = ordered_scales(list(look.values)), "O"
+    color = alt.Color(f"{look.column}:{kind}", scale=alt.Scale(**scales["color"]), legend=legend)
+    return color, alt.Shape(f"{look.column}:{kind}", scale=alt.Scale(**scales["shape"]), legend=legend)
 
 
-def _finish(chart: alt.LayerChart, rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
-    subtitle = [series.about]
+def _specification(*layers: Any) -> dict[str, Any]:
+    chart: dict[str, Any] = alt.layer(*layers).to_dict(validate=_VALIDATE)
+    return chart
+
+
+def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
+    """Put title, look and figures to the marks."""
     notes = []
     if any(row[f"{value}_low"] != row[f"{value}_high"] for row in rows):
-        notes.append(_INTERVAL_NOTE)
+        notes.append(f"vertical lines: {series.interval}")
     if any(not row["valid"] for row in rows):
         notes.append(_INVALID_NOTE)
-    if notes:
-        subtitle.append("; ".join(notes))
-    finished = chart.properties(title=alt.TitleParams(text=title, subtitle=subtitle), width=WIDTH, height=HEIGHT)
-    specification: dict[str, Any] = finished.configure(**CONFIG).to_dict()
-    return specification
-
-
-def _escape(name: str) -> str:
-    return name.replace("\\", "\\\\").replace("'", "\\'")
+    subtitle = [series.about, "; ".join(notes)] if notes else [series.about]
+    sides = label_sides(rows, value, series)
+    return marks | {
+        "title": {"text": title, "subtitle": subtitle},
+        "width": WIDTH,
+        "height": HEIGHT,
+        "config": CONFIG,
+        "datasets": {_POINTS: [row | {"side": sides.get(row[series.column])} for row in rows]},
+    }

@@ -32,11 +32,7 @@ def answer_console(*, stderr: bool = False) -> Console:
 
 def build_table(summary: Summary) -> Table:
     """Return the table: one row per cell and arm, a line between cells."""
-    extras = [
-        name
-        for name, plain in _OPTIONAL.items()
-        if any(getattr(cell, name) not in (plain,) for cell in summary.cells)
-    ]
+    extras = [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
     models = {cell.model for cell in summary.cells}
     table = Table(box=SIMPLE_HEAD, title=f"{summary.model}, baseline {summary.baseline}", title_justify="left")
     for heading in (["model"] if len(models) > 1 else []) + ["engine"]:
@@ -69,7 +65,7 @@ def _place(cell: CellSummary) -> str:
 
 def _figures(summary: Summary, arm: ArmSummary) -> list[str | Text]:
     latency, speedup = arm.latency_ms, arm.speedup
-    verdict = arm.status if arm.status != "ok" else speedup.verdict if speedup else ""
+    verdict: str = arm.status if arm.status != "ok" else speedup.verdict if speedup else ""
     if arm.status == "ok" and arm.engine == summary.baseline and not arm.twin:
         verdict = "baseline"
     bounded = _with_interval(speedup.ratio, speedup.ci95, suffix="x") if speedup else ""

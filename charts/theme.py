@@ -6,7 +6,16 @@ from typing import Any
 
 # Okabe and Ito's palette, distinguishable with any colour vision; yellow last, as it is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "triangle-right", "triangle-left")
+SHAPES = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "triangle-down",
+    "triangle-right",
+    "triangle-left",
+)
 
 WIDTH = 560
 HEIGHT = 320
@@ -15,17 +24,32 @@ SCALE = 2
 CONFIG: dict[str, Any] = {
     "background": "white",
     "font": "sans-serif",
-    "title": {"fontSize": 16, "anchor": "start", "subtitleFontSize": 12, "subtitleColor": "#555", "offset": 12},
+    "title": {
+        "fontSize": 16,
+        "anchor": "start",
+        "subtitleFontSize": 12,
+        "subtitleColor": "#555",
+        "offset": 12,
+    },
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e6e6e6"},
     "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "symbolSize": 90},
-    "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": HEIGHT},
+    "view": {"stroke": None},
 }
 
 
-def series_scale(names: list[str]) -> dict[str, dict[str, Any]]:
+def named_scales(names: list[str]) -> dict[str, dict[str, Any]]:
     """Return the colour and shape scales that give each name the same look in every chart."""
-    repeat = range(len(names))
+    places = range(len(names))
     return {
-        "color": {"domain": names, "range": [PALETTE[index % len(PALETTE)] for index in repeat]},
-        "shape": {"domain": names, "range": [SHAPES[index % len(SHAPES)] for index in repeat]},
+        "color": {"domain": names, "range": [PALETTE[place % len(PALETTE)] for place in places]},
+        "shape": {"domain": names, "range": [SHAPES[place % len(SHAPES)] for place in places]},
     }
+
+
+def ordered_scales(numbers: list[int]) -> dict[str, dict[str, Any]]:
+    """Return scales for numbers, whose colours run from dark to light in their order; the brightest end is left out."""
+    shapes = [SHAPES[place % len(SHAPES)] for place in range(len(numbers))]
+    color: dict[str, Any] = {"domain": numbers, "range": [PALETTE[0]]}
+    if len(numbers) > 1:
+        color = {"domain": numbers, "scheme": {"name": "viridis", "extent": [0, 0.85]}}
+    return {"color": color, "shape": {"domain": numbers, "range": shapes}}

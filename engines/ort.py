@@ -150,7 +150,7 @@ def _refusal(provider: str) -> str | None:
     try:
         onnxruntime.preload_dlls()
         onnxruntime.InferenceSession(one_node_model(), options, providers=[provider])
-    except Exception as error:  # onnxruntime's exceptions have no common base but Exception
+    except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no other common base
         return f"ONNX Runtime lists {provider} but cannot use it: {error}"
     return None
 

@@ -57,7 +57,9 @@ def parse_engines(text: str) -> list[EngineSpec]:
     """
     entries = re.split(r",(?![^\[]*\])", text)
     if any(not entry.strip() for entry in entries):
-        raise EngineSpecError(f"Expected engines separated by commas, such as torch,ort, but '{text}' has an empty one.")
+        raise EngineSpecError(
+            f"Expected engines separated by commas, such as torch,ort, but '{text}' has an empty one."
+        )
     return [parse_engine(entry) for entry in entries]
 
 

@@ -81,7 +81,7 @@ class TorchFamilyEngine(Engine):
         # Parameters made inside inference mode would be inference tensors, which tracing refuses.
         with torch.inference_mode(mode=False):
             module = load_module(request.source)
-            module = module.to(device=self._device, memory_format=self._layout)
+            module = module.to(self._device).to(memory_format=self._layout)
             self._parameters = sum(1 for _ in module.parameters())
             self._call = self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
@@ -122,7 +122,7 @@ class TorchFamilyEngine(Engine):
 
         first = self._result[0] if isinstance(self._result, (tuple, list)) else self._result
         return Evidence(
-            versions={"torch": torch.__version__, "torchvision": torchvision.__version__},
+            versions={"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)},
             boundary="host" if self._device.type == "cpu" else "device",
             threads=torch.get_num_threads(),
             placement=Placement(

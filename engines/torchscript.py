@@ -39,5 +39,5 @@ class TorchScriptEngine(TorchFamilyEngine):
             # Every torch.jit call announces its deprecation; the engine is labelled legacy instead.
             warnings.simplefilter("ignore", category=FutureWarning)
             warnings.simplefilter("ignore", category=DeprecationWarning)
-            traced = torch.jit.trace(module, tensors)
+            traced = torch.jit.trace(module, tensors)  # type: ignore[no-untyped-call]  # torch leaves it untyped
             return torch.jit.optimize_for_inference(torch.jit.freeze(traced))

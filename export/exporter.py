@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
-import io
 import logging
 import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -140,48 +138,39 @@ def _move_into_place(scratch: Path, folder: Path) -> None:
 
 
 def _write_onnx(module: torch.nn.Module, request: ExportRequest, path: Path) -> None:
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Deprecations inside torch's own exporter; nothing that a user of ortbench could act on.
+            warnings.simplefilter("ignore")
+            _call_exporter(module, request, path)
+    except Exception as error:  # whatever torch's exporter raises, it is this export that failed
+        detail = str(error).strip().splitlines()
+        raise ExportError(
+            f"torch.onnx.export could not export '{request.source.name}' with --exporter {request.exporter} "
+            f"--opset {request.opset}: {detail[0] if detail else type(error).__name__}"
+        ) from error
+
+
+def _call_exporter(module: torch.nn.Module, request: ExportRequest, path: Path) -> None:
     import torch
 
     source = request.source
     example = make_inputs(source, _EXAMPLE_BATCH)
     tensors = tuple(torch.from_numpy(example[spec.name]) for spec in source.inputs)
-    names = {"input_names": [s.name for s in source.inputs], "output_names": [s.name for s in source.outputs]}
-    chatter = io.StringIO()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(chatter):
-            # Deprecations inside torch's own exporter; nothing that a user of ortbench could act on.
-            warnings.simplefilter("ignore")
-            if request.exporter == "dynamo":
-                batch = torch.export.Dim(BATCH)
-                torch.onnx.export(
-                    module,
-                    tensors,
-                    path,
-                    dynamo=True,
-                    dynamic_shapes=tuple({0: batch} for _ in tensors),
-                    opset_version=request.opset,
-                    external_data=False,
-                    verbose=False,
-                    **names,
-                )
-            else:
-                axes = {name: {0: BATCH} for name in [*names["input_names"], *names["output_names"]]}
-                torch.onnx.export(
-                    module,
-                    tensors,
-                    str(path),
-                    dynamo=False,
-                    dynamic_axes=axes,
-                    opset_version=request.opset,
-                    **names,
-                )
-    except Exception as error:  # whatever torch's exporter raises, it is this export that failed
-        detail = str(error).strip().splitlines()
-        raise ExportError(
-            f"torch.onnx.export could not export '{source.name}' with --exporter {request.exporter} "
-            f"--opset {request.opset}: {detail[0] if detail else type(error).__name__}"
-        ) from error
+    options: dict[str, Any] = {
+        "input_names": [spec.name for spec in source.inputs],
+        "output_names": [spec.name for spec in source.outputs],
+        "opset_version": request.opset,
+        "external_data": False,
+    }
+    if request.exporter == "dynamo":
+        batch = torch.export.Dim(BATCH)
+        options |= {"dynamo": True, "verbose": False, "dynamic_shapes": tuple({0: batch} for _ in tensors)}
+    else:
+        names = options["input_names"] + options["output_names"]
+        options |= {"dynamo": False, "dynamic_axes": {name: {0: BATCH} for name in names}}
+    torch.onnx.export(module, tensors, path, **options)
 
 
 def _check(path: Path) -> None:
@@ -223,9 +212,8 @@ def _count_flops(module: torch.nn.Module, source: ModelSource) -> int | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    shapes = [tuple(1 if size == BATCH else size for size in spec.shape) for spec in source.inputs]
-    dtypes = [getattr(torch, spec.dtype) for spec in source.inputs]
-    inputs = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in zip(shapes, dtypes, strict=True)]
+    arrays = make_inputs(source, 1)
+    inputs = [torch.from_numpy(arrays[spec.name]).to("meta") for spec in source.inputs]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module.to("meta")(*inputs)
     return int(counter.get_total_flops()) or None

@@ -65,7 +65,7 @@ def default_opset(path: Path) -> int | None:
 
 def _load(path: Path) -> ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # comes with onnx, untyped
 
     if not path.exists():
         raise ModelError(f"The model '{path}' does not exist.")
@@ -148,7 +148,7 @@ def _batch_symbol(value: ValueInfoProto) -> str | None:
     dimensions = value.type.tensor_type.shape.dim
     if not dimensions or dimensions[0].dim_value > 0:
         return None
-    return dimensions[0].dim_param
+    return str(dimensions[0].dim_param)
 
 
 def _tensor_spec(value: ValueInfoProto, batch_symbols: set[str | None], path: Path) -> TensorSpec:

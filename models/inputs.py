@@ -52,7 +52,9 @@ def load_inputs_file(path: Path) -> Arrays:
 
 
 def resolve_shapes(
-    inputs: tuple[TensorSpec, ...], shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
+    inputs: tuple[TensorSpec, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+    arrays: Mapping[str, NDArray[np.generic]],
 ) -> tuple[TensorSpec, ...]:
     """Fix every dimension that is neither known nor the batch from `--input-shape` and `--inputs`.
 
@@ -96,7 +98,9 @@ def format_shape(shape: tuple[int | str, ...]) -> str:
 
 
 def _check_names(
-    inputs: tuple[TensorSpec, ...], shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
+    inputs: tuple[TensorSpec, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+    arrays: Mapping[str, NDArray[np.generic]],
 ) -> None:
     names = [spec.name for spec in inputs]
     for option, given in (("--input-shape", shapes), ("--inputs", arrays)):
@@ -144,7 +148,8 @@ def _match(spec: TensorSpec, given: tuple[int, ...], origin: str, symbols: dict[
     if not fits:
         settled = tuple(symbols.get(size, size) if isinstance(size, str) else size for size in spec.shape)
         raise InputShapeError(
-            f"{origin} gives '{spec.name}' the shape {format_shape(given)}, but the model wants {format_shape(settled)}."
+            f"{origin} gives '{spec.name}' the shape {format_shape(given)}, "
+            f"but the model wants {format_shape(settled)}."
         )
 
 

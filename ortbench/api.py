@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
+import contextlib
+import datetime as dt
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,12 +13,12 @@ from pathlib import Path
 import msgspec
 
 from ortbench.engines.registry import resolve_engines, wildcard_engines
-from ortbench.errors import ExportError, UsageError, expected_one_of
+from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import MANIFEST_FILE, Artifact
 from ortbench.export.exporter import DEFAULT_OPSET, EXPORTERS, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
-from ortbench.results.folder import CHARTS_FOLDER, RUN_FILE, check_new_folder, write_json
+from ortbench.results.folder import CHARTS_FOLDER, check_new_folder
 from ortbench.results.schema import ArtifactRecord, Run
 from ortbench.results.source import write_derived
 from ortbench.results.summary import Summary
@@ -143,7 +144,7 @@ def _output_folder(request: CompareRequest, model: str) -> Path:
     """Return where the results go: `--output`, or a new folder named after the model and the time."""
     if request.output is not None:
         return Path(request.output)
-    stamp = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    stamp = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     return Path("ortbench-results") / f"{model}-{stamp}"
 
 
@@ -168,18 +169,17 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             observer.say(f"exporting {plan.settings.model} to ONNX")
             job = stack.enter_context(ExportJob(_export_request(plan)))
         reference = stack.enter_context(Reference(plan.reference, plan.source)) if plan.needs_reference else None
+        study = stack.enter_context(contextlib.closing(Study(plan, folder, _new_run(planned), reference, observer)))
+        if reference is not None:
+            reference.ready()
         if job is not None:
+            study.start_early()
             artifact = job.result()
             observer.say(f"exported to {artifact.path}")
         if reference is not None:
-            reference.ready()
+            # What the reference cannot run, no arm needs to try; nothing has been written yet.
             reference.outputs(plan.settings.batch_sizes[0])
-        folder.mkdir(parents=True, exist_ok=True)
-        record = _artifact_record(plan, artifact)
-        run = _new_run(planned, record)
-        write_json(folder / RUN_FILE, run)
-        path = Path(record.path) if record else None
-        study = Study(plan, folder, run, path, reference, observer)
+        study.begin(_artifact_record(plan, artifact))
         run = study.measure()
     summary = study.summary()
     write_derived(folder, summary)
@@ -244,13 +244,13 @@ def _artifact_record(plan: StudyPlan, artifact: Artifact | None) -> ArtifactReco
     return ArtifactRecord(path=str(path), sha256=model_sha256(path), opset=default_opset(path))
 
 
-def _new_run(planned: PlannedComparison, artifact: ArtifactRecord | None) -> Run:
+def _new_run(planned: PlannedComparison) -> Run:
     plan = planned.plan
     fakes = [engine.label for engine in plan.engines if engine.entry.fake]
     notes = [f"{label} is a fake: its figures are no engine's" for label in fakes]
     notes += [f"this system lacks {feature}" for feature in missing_features()]
     return Run(
-        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        created=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
         command=planned.command,
         model=plan.settings.model,
         engines=plan.settings.engines,
@@ -260,7 +260,6 @@ def _new_run(planned: PlannedComparison, artifact: ArtifactRecord | None) -> Run
         machine=describe_machine(),
         versions=own_versions(),
         environment=relevant_environment(),
-        artifact=artifact,
         cells=plan.cells,
         notes=tuple(notes),
     )
@@ -275,4 +274,3 @@ def _check_export_folder(folder: Path) -> None:
         raise UsageError(f"Expected --output to be a folder, but '{folder}' is a file.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).exists():
         raise UsageError(f"The output folder '{folder}' already holds other files. Give one that is new or empty.")
-

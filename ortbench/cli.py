@@ -6,7 +6,7 @@ import json
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
 def _global(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - taken by `run`, shown by --help
 ) -> None:
     if version:
         _print(f"ortbench {ortbench.__version__}")
@@ -69,7 +69,7 @@ def _global(
 
 
 @app.command(epilog="Example: ortbench export --model resnet50 --opset 20 --output exported/resnet50")
-def export(  # noqa: PLR0913 - one for each option
+def export(
     model: Annotated[str, typer.Option(help="A model of `ortbench models`.")] = "resnet50",
     weights: Annotated[
         str | None, typer.Option(help="random (the default), pretrained, or a state dict's file.")
@@ -84,18 +84,19 @@ def export(  # noqa: PLR0913 - one for each option
     from ortbench import api
     from ortbench.reports import artifact_document, artifact_lines
 
-    artifact = api.export(
-        model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output
-    )
+    artifact = api.export(model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output)
     _answer(artifact_document(artifact), artifact_lines(artifact), as_json=as_json)
 
 
 @app.command(epilog="Example: ortbench compare --engines torch,ort --batch-sizes 1,16 --max-time 10m")
-def compare(  # noqa: PLR0913 - one for each option
+def compare(
     engines: Annotated[
         str | None,
-        typer.Option(help="Engines, name[:target][option=value,...], separated by commas.  [default: "
-                     "torch,torchscript,ort; for an .onnx file ort]", show_default=False),
+        typer.Option(
+            help="Engines, name[:target][option=value,...], separated by commas.  [default: "
+            "torch,torchscript,ort; for an .onnx file ort]",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="A model of `ortbench models`, or an .onnx file.")] = "resnet50",
     weights: Annotated[
@@ -105,11 +106,10 @@ def compare(  # noqa: PLR0913 - one for each option
         str | None, typer.Option(help="Batch sizes, separated by commas.  [default: 1,4,16]")
     ] = None,
     threads: Annotated[
-        str | None, typer.Option(help="Thread counts, separated by commas.  [default: all this process may use]")
+        str | None,
+        typer.Option(help="Thread counts, separated by commas.  [default: all this process may use]"),
     ] = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="What speedups are over.  [default: the first engine]")
-    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="What speedups are over.  [default: the first engine]")] = None,
     target: Annotated[str, typer.Option(help="Wanted half-width of the speedup's interval.")] = "2%",
     max_time: Annotated[str, typer.Option(help="For measuring, launches included, the export not.")] = "5m",
     full: Annotated[bool, typer.Option("--full", help="Batch sizes 1 to 256 and every thread count.")] = False,

@@ -54,9 +54,17 @@ class ExportError(OrtbenchError):
 
 
 class ArmError(OrtbenchError):
-    """One arm failed; the rest of the study goes on."""
+    """One arm failed; the rest of the study goes on.
+
+    Attributes:
+        stderr: the end of what its process wrote to standard error, if it died.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, stderr: str = "") -> None:
+        super().__init__(message)
+        self.stderr = stderr
 
 
 class ArmInvalid(ArmError):  # noqa: N818 - the status that it leads to
@@ -64,6 +72,6 @@ class ArmInvalid(ArmError):  # noqa: N818 - the status that it leads to
 
 
 def expected_one_of(what: str, choices: Iterable[str], got: str) -> str:
-    """Word a message as `Expected WHAT to be one of [...], but got 'GOT'.`"""
+    """Word a message: Expected WHAT to be one of [...], but got 'GOT'."""
     listed = ", ".join(choices)
     return f"Expected {what} to be one of [{listed}], but got '{got}'."

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ortbench.charts.table import answer_console, build_table
 from ortbench.results.summary import Summary
-from ortbench.units import format_seconds, format_significant
+from ortbench.units import format_clock, format_significant
 
 # Drawing takes some milliseconds in which nothing is measured.
 _REDRAW_S = 1.0
@@ -74,7 +74,7 @@ class Progress:
         if now - self._last < _REDRAW_S:
             return
         self._last = now
-        clock = f"{format_seconds(study.elapsed_s())} of at most {format_seconds(self._max_time_s)}"
+        clock = f"{format_clock(study.elapsed_s())} of at most {format_clock(self._max_time_s)}"
         head = Text(f"{clock} · {study.phase}", style="dim")
         live.update(Group(head, build_table(study.summary())) if study.rounds else head, refresh=True)
 
@@ -86,7 +86,7 @@ class Progress:
             return
         self._seen.add(cell_id)
         self._last = now
-        self.say(f"{format_seconds(study.elapsed_s()):>7} · {provisional_line(study.summary(), cell_id)}")
+        self.say(f"{format_clock(study.elapsed_s()):>6} · {provisional_line(study.summary(), cell_id)}")
 
 
 def provisional_line(summary: Summary, cell_id: str) -> str:

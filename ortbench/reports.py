@@ -23,7 +23,11 @@ Document = dict[str, Any]
 
 def artifact_document(artifact: Artifact) -> Document:
     """Return what `ortbench export --json` prints."""
-    return {"path": str(artifact.path), "reused": artifact.reused, "manifest": msgspec.to_builtins(artifact.manifest)}
+    return {
+        "path": str(artifact.path),
+        "reused": artifact.reused,
+        "manifest": msgspec.to_builtins(artifact.manifest),
+    }
 
 
 def artifact_lines(artifact: Artifact) -> list[str]:

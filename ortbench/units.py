@@ -43,8 +43,7 @@ def parse_counts(text: str, option: str) -> list[int]:
         UsageError: an entry is empty, no whole number, below 1, or there twice.
     """
     counts: list[int] = []
-    for entry in text.split(","):
-        entry = entry.strip()
+    for entry in (part.strip() for part in text.split(",")):
         if not re.fullmatch(r"[0-9]{1,9}", entry) or int(entry) < 1:
             raise UsageError(
                 f"Expected {option} to be whole numbers of at least 1 separated by commas, such as 1,4,16, "
@@ -66,6 +65,13 @@ def format_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+
+
+def format_clock(seconds: float) -> str:
+    """Write a span as a clock does: `0:07`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def format_significant(value: float, digits: int = 3) -> str:

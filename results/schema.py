@@ -116,6 +116,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One line of launches.jsonl: one arm made ready for one cell in one launch, or how it ended.
 
     Attributes:
+        stderr: the end of what a process that died wrote to standard error.
         import_s, load_s: of the launch's process; the same in every cell that it serves.
         first_call_ns: the cold call of this cell.
         warm_up_ns: the calls between the cold one and the first sample.
@@ -132,6 +133,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     twin: bool = False
     status: Status
     reason: str | None = None
+    stderr: str = ""
     import_s: float | None = None
     load_s: float | None = None
     first_call_ns: int | None = None

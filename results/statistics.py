@@ -77,7 +77,8 @@ def paired_log_ratios(
     """Return log(baseline / arm) for every round that both have, grouped by launch.
 
     Args:
-        baseline, arm: (launch, round) -> the slice's latency.
+        baseline: (launch, round) -> the slice's latency.
+        arm: likewise.
     """
     grouped: dict[int, list[float]] = {}
     for launch, number in sorted(baseline.keys() & arm.keys()):

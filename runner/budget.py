@@ -67,9 +67,7 @@ def allot_launch(
     launches_left = max(1, MIN_LAUNCHES - launches_done, int(remaining_s / per_launch))
     launches_left = min(launches_left, MAX_LAUNCHES - launches_done)
     spare = max(0.0, remaining_s / launches_left - overhead - least)
-    return {
-        cell: costs[cell].minimum_s - costs[cell].prepare_s + spare / len(fitting) for cell in fitting
-    }
+    return {cell: costs[cell].minimum_s - costs[cell].prepare_s + spare / len(fitting) for cell in fitting}
 
 
 def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:

@@ -114,7 +114,11 @@ class Reference:
         cpus = allowed_cpus()
         self._worker = Worker(f"the reference engine {label}", cpus, len(cpus))
         request = LoadRequest(
-            source=source, artifact=source.path, target=engine.target, threads=len(cpus), options=engine.options
+            source=source,
+            artifact=source.path,
+            target=engine.target,
+            threads=len(cpus),
+            options=engine.options,
         )
         self._worker.send(protocol.Load(engine=engine.entry.name, request=request))
 

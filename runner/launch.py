@@ -74,30 +74,31 @@ class Arm:
 class Launch:
     """The arms of one group, started together, parked, and woken one at a time."""
 
-    def __init__(self, number: int, plans: Sequence[ArmPlan], threads: int) -> None:
-        """Remember what to start.
+    def __init__(self, number: int, threads: int) -> None:
+        """Begin with no arm.
 
         Args:
             number: of the launch, from 1.
             threads: of every arm; they share the same CPUs, one arm at a time.
         """
         self.number = number
-        self._plans = plans
         self._threads = threads
         self._arms: list[Arm] = []
 
-    def start(self) -> list[LaunchRecord]:
-        """Start and load every arm, as many at a time as there are CPUs; return a record for each that failed.
+    def start(self, plans: Sequence[ArmPlan]) -> list[LaunchRecord]:
+        """Start and load arms, as many at a time as there are CPUs; return a record for each that failed.
 
-        The records' `cell` is empty: a failure to load is one in every cell of the group.
+        Arms that were started before are passed over. The records' `cell` is empty: a failure to load is one in
+        every cell of the group.
         """
         cpus = choose_cpus(self._threads)
         at_once = thread_limit()
+        started = {arm.plan.key for arm in self._arms}
+        missing = [plan for plan in plans if plan.key not in started]
         failures: list[LaunchRecord] = []
-        for first in range(0, len(self._plans), at_once):
+        for first in range(0, len(missing), at_once):
             batch = [
-                Arm(plan, Worker(arm_label(plan.key), cpus, self._threads))
-                for plan in self._plans[first : first + at_once]
+                Arm(plan, Worker(arm_label(plan.key), cpus, self._threads)) for plan in missing[first : first + at_once]
             ]
             self._arms += batch
             for arm in batch:
@@ -171,6 +172,10 @@ class Launch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End every arm's process."""
         for arm in self._arms:
             arm.fail()
 
@@ -203,7 +208,8 @@ class Launch:
         except OrtbenchError as error:
             arm.fail()
             status: Status = "invalid" if isinstance(error, ArmInvalid) else "failed"
-            records.append(self._record(arm, cell_id, status, str(error), None))
+            record = self._record(arm, cell_id, status, str(error), None)
+            records.append(msgspec.structs.replace(record, stderr=getattr(error, "stderr", "")))
 
     def _record(
         self, arm: Arm, cell_id: str, status: Status, reason: str | None, prepared: protocol.Prepared | None

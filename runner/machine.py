@@ -14,8 +14,11 @@ import ortbench
 from ortbench.runner.cpus import allowed_cpus, cpu_quota, thread_limit
 
 # Anything set here changes how a library computes or allocates.
-_PREFIXES = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "ORT_", "TORCH_")
-_PREFIXES += ("PYTORCH_", "CUDA_", "NVIDIA_", "ONNX", "DNNL_", "ONEDNN_", "NUMEXPR_", "PYTHON", "ORTBENCH_")
+_PREFIXES = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "DNNL_", "ONEDNN_"),
+    *("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHON", "ORTBENCH_"),
+    *("ORT_", "ONNX", "TORCH_", "PYTORCH_", "CUDA_", "NVIDIA_"),
+)
 
 
 def describe_machine() -> dict[str, Any]:

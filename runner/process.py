@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -139,10 +140,8 @@ class Worker:
         self.kill()
 
     def _signal(self, number: int, *, group: bool = False) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it died meanwhile; the next read says so
             (os.killpg if group else os.kill)(self.pid, number)
-        except ProcessLookupError:
-            pass  # it died meanwhile; the next read says so
 
     def _read_line(self, timeout_s: float) -> bytes:
         deadline = time.monotonic() + timeout_s
@@ -176,7 +175,8 @@ class Worker:
         self._stderr.seek(0)
         tail = self._stderr.read().decode(errors="replace")[-_TAIL_CHARACTERS:].strip()
         self.kill()
-        return ArmError(f"{self.name} {how}" + (f": {tail}" if tail else ""))
+        last_line = tail.splitlines()[-1] if tail else ""
+        return ArmError(f"{self.name} {how}" + (f": {last_line}" if last_line else ""), stderr=tail)
 
 
 def _raised_by_worker(answer: protocol.Failed) -> OrtbenchError:

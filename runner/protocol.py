@@ -12,7 +12,7 @@ from ortbench.export.exporter import ExportRequest
 from ortbench.models.parity import Parity
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Message(msgspec.Struct, kw_only=True, tag=True):
     """Base of every request and reply; the class's name is its tag."""
 
 

@@ -88,7 +88,9 @@ def resolve_model(
     return ResolvedModel(_with_shapes(source, shapes, arrays), fixed_batch_size(declared))
 
 
-def _with_shapes(source: ModelSource, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, object]) -> ModelSource:
+def _with_shapes(
+    source: ModelSource, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, object]
+) -> ModelSource:
     return msgspec.structs.replace(source, inputs=resolve_shapes(source.inputs, shapes, arrays))  # type: ignore[arg-type]
 
 

@@ -19,7 +19,16 @@ from ortbench.engines.base import LoadRequest
 from ortbench.results.derive import summarize
 from ortbench.results.folder import RUN_FILE, write_json
 from ortbench.results.journal import Journal
-from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, PlannedCell, RoundRecord, Run, RunState
+from ortbench.results.schema import (
+    ArmKey,
+    ArtifactRecord,
+    CellKey,
+    LaunchRecord,
+    PlannedCell,
+    RoundRecord,
+    Run,
+    RunState,
+)
 from ortbench.results.summary import Summary
 from ortbench.runner.budget import (
     LAUNCHES_BEFORE_STOPPING,
@@ -55,9 +64,8 @@ class Study:
 
     Attributes:
         plan: what is to be measured.
-        folder: the results folder; it exists and holds run.json.
+        folder: the results folder, made by `begin`.
         run: what stands in run.json; replaced as the study goes on.
-        artifact: the ONNX file; None where no engine needs one.
         reference: gives the expected outputs; None where no engine computes anything.
         observer: is told what happens.
     """
@@ -65,17 +73,41 @@ class Study:
     plan: StudyPlan
     folder: Path
     run: Run
-    artifact: Path | None
     reference: Reference | None
     observer: Observer
     rounds: list[RoundRecord] = field(default_factory=list)
     launches: list[LaunchRecord] = field(default_factory=list)
     phase: str = "starting"
+    _early: Launch | None = None
+    _early_failures: list[LaunchRecord] = field(default_factory=list)
     _out: set[tuple[str, ArmKey]] = field(default_factory=set)
     _costs: dict[str, CellCost] = field(default_factory=dict)
     _skipped: dict[str, str] = field(default_factory=dict)
     _rounds_done: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _time_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def start_early(self) -> None:
+        """Load what the first launch needs and the export does not hold up; the study's clock is not running yet."""
+        group = self.plan.groups[0]
+        plans = [self._arm_plan(key, group[0].key) for key in group[0].arms]
+        waiting = [plan for plan in plans if plan.engine.entry.needs_artifact and self.plan.source.path is None]
+        self._early = Launch(1, group[0].key.threads)
+        self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
+
+    def begin(self, artifact: ArtifactRecord | None) -> None:
+        """Make the results folder and write what is known; from here on nothing measured is lost.
+
+        Args:
+            artifact: the ONNX file; None where no engine needs one.
+        """
+        self.run = msgspec.structs.replace(self.run, artifact=artifact)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / RUN_FILE, self.run)
+
+    def close(self) -> None:
+        """End what was started early, should the study never begin."""
+        if self._early is not None:
+            self._early.end()
 
     def measure(self) -> Run:
         """Measure until the target is met or the time is spent; return the finished run.json.
@@ -124,9 +156,7 @@ class Study:
             if not ran or self._target_met(number):
                 break
 
-    def _allot(
-        self, number: int, group: list[PlannedCell], remaining_s: float, start_s: float
-    ) -> dict[str, float]:
+    def _allot(self, number: int, group: list[PlannedCell], remaining_s: float, start_s: float) -> dict[str, float]:
         """Return the cells of the next launch, and the seconds of rounds for each."""
         alive = [cell.key.id for cell in group if self._arms_in(cell)]
         if number == 1:
@@ -142,9 +172,13 @@ class Study:
         self._enter(f"launch {number}: starting {len(group[0].arms)} engines")
         keys = {key for cell in group if cell.key.id in allotted for key in self._arms_in(cell)}
         plans = [self._arm_plan(key, group[0].key) for key in group[0].arms if key in keys]
-        with Launch(number, plans, group[0].key.threads) as launch:
+        launch = Launch(number, group[0].key.threads)
+        failures, self._early_failures = self._early_failures, []
+        if self._early is not None:
+            launch, self._early = self._early, None
+        with launch:
             with self._spending("starting"):
-                failures = launch.start()
+                failures += launch.start(plans)
             for cell in group:
                 self._keep_launches([msgspec.structs.replace(failure, cell=cell.key.id) for failure in failures])
             start_s = time.perf_counter() - began
@@ -201,7 +235,7 @@ class Study:
         engine = self.plan.engine(key.engine)
         request = LoadRequest(
             source=self.plan.source,
-            artifact=str(self.artifact) if self.artifact and engine.entry.needs_artifact else None,
+            artifact=self.run.artifact.path if self.run.artifact and engine.entry.needs_artifact else None,
             target=engine.target,
             threads=cell.threads,
             options=engine.options,
