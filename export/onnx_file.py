@@ -82,15 +82,12 @@ def _load(path: Path) -> ModelProto:
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:
-    import onnx.checker
+    """Refuse what parses but is no whole model: files are written in the order of these fields, graph before opset.
 
-    if not model.graph.node and not model.graph.output:
+    Whether the graph itself is sound is for ONNX Runtime to say, which runs files that the ONNX checker refuses.
+    """
+    if not model.ir_version or not model.graph.output or not model.opset_import:
         raise ModelError(f"The model '{path}' is truncated or not an ONNX file.")
-    try:
-        onnx.checker.check_model(str(path))
-    except onnx.checker.ValidationError as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ModelError(f"The model '{path}' is not valid ONNX: {first_line}") from error
 
 
 def _check_external_data(model: ModelProto, path: Path) -> None:

@@ -41,7 +41,9 @@ def load_inputs_file(path: Path) -> Arrays:
         InputShapeError: it does not exist or is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy leaves a damaged file open; opened here, it is closed here.
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputShapeError(f"--inputs '{path}' holds one array; expected an .npz file of named arrays.")
             return {name: file[name] for name in file.files}

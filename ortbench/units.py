@@ -8,8 +8,8 @@ import re
 from ortbench.errors import UsageError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_FRACTION = re.compile(r"(\d+(?:\.\d+)?)%")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 
 
 def parse_duration(text: str, option: str) -> float:

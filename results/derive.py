@@ -117,7 +117,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         steady=all(launch.steady for launch in record.launches) if status == "ok" else None,
         target_met=half_width is not None and half_width <= target if record.speedup and target else None,
         latency_ms=_latency(record.slices) if samples else None,
-        throughput_per_s=cell.key.batch_size * len(samples) * _NS_PER_S / sum(samples) if samples else None,
+        throughput_per_s=cell.key.batch_size * len(samples) * _NS_PER_S / max(sum(samples), 1) if samples else None,
         speedup=_speedup(record, run.baseline),
         rounds=len(record.slices),
         launches=len({line.launch for line in record.slices}),

@@ -38,7 +38,7 @@ def parse_input_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for text in texts:
         # The last '=' divides: an input's name may hold one, a shape cannot.
         name, _, sizes = text.rpartition("=")
-        if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", sizes):
+        if not name or not re.fullmatch(r"[1-9][0-9]*(x[1-9][0-9]*)*", sizes):
             raise UsageError(f"Expected --input-shape NAME=1x3x224x224, but got '{text}'.")
         if name in shapes:
             raise UsageError(f"Expected --input-shape once for each input, but '{name}' is there twice.")

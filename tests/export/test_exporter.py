@@ -1,0 +1,160 @@
+"""Exports for real, of the tiny model, through the command line and the worker behind it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnx
+import pytest
+
+from ortbench.errors import ExportError
+from ortbench.export.artifact import Manifest, file_sha256, read_artifact
+from ortbench.export.cache import list_cache
+from ortbench.export.exporter import ExportRequest, export_identity
+from ortbench.models.catalog import find_model
+from ortbench.runner.jobs import run_export
+from tests.conftest import CommandLine
+
+SOURCE = find_model("tiny").source()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exports") / "tiny"
+    run_export(ExportRequest(source=SOURCE, output=str(path)))
+    return path
+
+
+def manifest(folder: Path) -> Manifest:
+    artifact = read_artifact(folder)
+    assert artifact is not None
+    return artifact.manifest
+
+
+def test_an_artifact_is_a_checked_model_with_its_manifest(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "model.onnx"]
+    found = manifest(folder)
+    onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
+    assert found.sha256 == file_sha256(folder / "model.onnx")
+    assert found.inputs == SOURCE.inputs
+    assert found.outputs == SOURCE.outputs
+    assert found.identity.opset == 18
+    assert set(found.parity) == {"1", "3"}
+    assert all(parity.ok for parity in found.parity.values())
+    # 8 filters of 3x3x3 at 16x16 places and a matrix of 8x10; a multiply-add counts two.
+    assert found.flops_per_item == 2 * (8 * 27 * 256 + 8 * 10)
+
+
+@pytest.mark.parametrize(("exporter", "opset"), [("dynamo", 20), ("torchscript", 17)])
+def test_exporter_and_opset_can_be_chosen(tmp_path: Path, exporter: str, opset: int) -> None:
+    artifact = run_export(ExportRequest(source=SOURCE, exporter=exporter, opset=opset, output=str(tmp_path / "m")))
+    model = onnx.load(str(artifact.path))
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [opset]
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_an_export_is_reused_when_it_is_the_same(folder: Path) -> None:
+    written = (folder / "model.onnx").stat().st_mtime_ns
+    assert run_export(ExportRequest(source=SOURCE, output=str(folder))).reused
+    assert (folder / "model.onnx").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "no manifest", "half a manifest", "no model"])
+def test_a_damaged_export_is_noticed_and_made_again(folder: Path, damage: str) -> None:
+    model, manifest_file = folder / "model.onnx", folder / "manifest.json"
+    content = model.read_bytes()
+    if damage == "flip":
+        model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "truncate":
+        model.write_bytes(content[:-100])
+    elif damage == "no manifest":
+        manifest_file.unlink()
+    elif damage == "half a manifest":
+        manifest_file.write_bytes(manifest_file.read_bytes()[:50])
+    else:
+        model.unlink()
+    assert read_artifact(folder) is None
+    assert not run_export(ExportRequest(source=SOURCE, output=str(folder))).reused
+    assert manifest(folder).size_bytes == len(content)
+
+
+def test_another_seed_or_opset_is_another_artifact() -> None:
+    keys = {
+        export_identity(request).key()
+        for request in (
+            ExportRequest(source=SOURCE),
+            ExportRequest(source=find_model("tiny").source(seed=1)),
+            ExportRequest(source=SOURCE, opset=20),
+            ExportRequest(source=SOURCE, exporter="torchscript"),
+        )
+    }
+    assert len(keys) == 4
+
+
+def test_a_state_dict_is_identified_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"weights")
+    (tmp_path / "b.pt").write_bytes(b"weights")
+    first, second = (
+        export_identity(ExportRequest(source=find_model("tiny").source(weights=str(tmp_path / name))))
+        for name in ("a.pt", "b.pt")
+    )
+    assert first == second
+    assert first.weights.startswith("sha256:")
+
+
+def test_a_model_that_cannot_be_exported_leaves_nothing_behind(tmp_path: Path) -> None:
+    request = ExportRequest(source=SOURCE, opset=7, exporter="torchscript", output=str(tmp_path / "m"))
+    with pytest.raises(ExportError) as caught:
+        run_export(ExportRequest(source=SOURCE, opset=3, exporter="torchscript", output=request.output))
+    assert "could not export 'tiny' with --exporter torchscript --opset 3: " in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_prints_path_opset_size_and_parity(ortbench: CommandLine, tmp_path: Path) -> None:
+    outcome = ortbench("export", "--model", "tiny", "--output", tmp_path / "out")
+    assert outcome.status == 0
+    lines = outcome.stdout.splitlines()
+    assert lines[0] == f"path     {tmp_path / 'out' / 'model.onnx'}"
+    assert lines[1] == "opset    18 (dynamo exporter)"
+    assert lines[2].startswith("size     ")
+    assert lines[3].startswith("parity   differs from PyTorch by at most ")
+    assert lines[-1] == "newly exported"
+    again = ortbench("export", "--model", "tiny", "--output", tmp_path / "out", "--json")
+    document = json.loads(again.stdout)
+    assert document["reused"] is True
+    assert document["manifest"]["identity"]["model"] == "tiny"
+
+
+def test_the_cache_is_listed_and_cleared(
+    ortbench: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORTBENCH_CACHE", str(tmp_path / "cache"))
+    assert "0 exported models" in ortbench("cache").stdout
+    run_export(ExportRequest(source=SOURCE))
+    damaged = tmp_path / "cache" / "artifacts" / "damaged"
+    damaged.mkdir()
+    (damaged / "model.onnx").write_bytes(b"half")
+    listed = json.loads(ortbench("cache", "--json").stdout)
+    assert [entry["manifest"] and entry["manifest"]["identity"]["model"] for entry in listed["entries"]] == [
+        None,
+        "tiny",
+    ]
+    assert "(damaged)" in ortbench("cache").stdout
+    assert "2 exported models" in ortbench("cache", "--clear").stdout
+    assert list_cache() == []
+
+
+def test_an_interrupted_export_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    words = [sys.executable, "-P", "-m", "ortbench", "export", "--model", "tiny", "--output", str(tmp_path / "out")]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert list(tmp_path.iterdir()) == []

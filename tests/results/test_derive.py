@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ortbench.results.derive import summarize
+from ortbench.results.summary import ArmSummary, Summary
+from tests.results.factory import make_launches, make_rounds, make_run
+
+
+def arm(summary: Summary, engine: str, cell: int = 0) -> ArmSummary:
+    found = summary.cells[cell].arm(engine)
+    assert found is not None
+    return found
+
+
+def test_a_speedup_is_the_baselines_latency_over_the_arms() -> None:
+    rounds = make_rounds({"torch": [[80, 82], [80, 80], [78, 80]], "ort": [[40, 41], [40, 40], [39, 40]]})
+    summary = summarize(make_run(), rounds, make_launches(["torch", "ort"], 3))
+    ort = arm(summary, "ort")
+    assert ort.speedup is not None
+    assert ort.speedup.ratio == pytest.approx(2)
+    assert ort.speedup.ci95 == pytest.approx((2, 2))
+    assert ort.speedup.verdict == "faster"
+    assert ort.target_met is True
+    assert arm(summary, "torch").speedup is None
+    assert (ort.rounds, ort.launches, ort.samples) == (6, 3, 6)
+    assert ort.throughput_per_s == pytest.approx(6 / 0.24)
+
+
+def test_a_burst_on_one_arm_does_not_move_the_speedup() -> None:
+    calm = {"torch": [[80.0] * 5] * 3, "ort": [[40.0] * 5] * 3}
+    burst = {"torch": [[80.0] * 5] * 3, "ort": [[40.0, 40, 120, 40, 40]] * 3}
+    launches = make_launches(["torch", "ort"], 3)
+    first, second = (arm(summarize(make_run(), make_rounds(r), launches), "ort") for r in (calm, burst))
+    assert first.speedup == second.speedup
+
+
+def test_slow_spells_of_the_machine_cancel() -> None:
+    spells = [1.0, 1.6, 0.9, 2.5]
+    rounds = make_rounds({"torch": [[80 * s for s in spells]] * 4, "ort": [[40 * s for s in spells]] * 4})
+    speedup = arm(summarize(make_run(), rounds, make_launches(["torch", "ort"], 4)), "ort").speedup
+    assert speedup is not None
+    assert speedup.ci95 == pytest.approx((2, 2))
+
+
+def test_one_launch_gives_figures_without_intervals() -> None:
+    summary = summarize(
+        make_run(), make_rounds({"torch": [[80, 80]], "ort": [[40, 40]]}), make_launches(["torch", "ort"], 1)
+    )
+    ort = arm(summary, "ort")
+    assert ort.speedup is not None
+    assert (ort.speedup.ratio, ort.speedup.ci95, ort.speedup.verdict) == (pytest.approx(2), None, "inconclusive")
+    assert ort.latency_ms is not None
+    assert ort.latency_ms.ci95 is None
+    assert ort.target_met is False
+
+
+@pytest.mark.parametrize("status", ["failed", "invalid"])
+def test_an_arm_that_ever_went_wrong_gets_no_speedup(status: str) -> None:
+    launches = make_launches(["torch", "ort"], 2)
+    launches += make_launches(["ort"], 1, status=status, reason="it broke")
+    summary = summarize(make_run(), make_rounds({"torch": [[80], [80]], "ort": [[40], [40]]}), launches)
+    ort = arm(summary, "ort")
+    assert (ort.status, ort.reason, ort.speedup) == (status, "it broke", None)
+    assert ort.latency_ms is not None
+    assert ort.latency_ms.median == 40
+
+
+def test_without_a_baseline_there_is_no_speedup() -> None:
+    launches = [*make_launches(["ort"], 2), *make_launches(["torch"], 1, status="failed", reason="gone")]
+    summary = summarize(make_run(), make_rounds({"ort": [[40], [40]]}), launches)
+    assert arm(summary, "ort").status == "ok"
+    assert arm(summary, "ort").speedup is None
+
+
+def test_an_arm_that_never_had_its_turn_is_skipped_with_the_reason() -> None:
+    summary = summarize(make_run(), [], [])
+    assert (arm(summary, "ort").status, arm(summary, "ort").reason) == ("skipped", "the study ended before its turn")
+
+
+def test_an_interrupted_study_says_so() -> None:
+    summary = summarize(make_run(state="interrupted"), [], [])
+    assert summary.notes == ("this study is interrupted: figures are of what was measured so far",)
+
+
+@given(st.lists(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=4), min_size=2, max_size=5))
+def test_the_latency_lies_within_its_interval(launches: list[list[float]]) -> None:
+    summary = summarize(make_run(["torch"]), make_rounds({"torch": launches}), make_launches(["torch"], len(launches)))
+    latency = arm(summary, "torch").latency_ms
+    assert latency is not None
+    assert latency.ci95 is not None
+    assert latency.ci95[0] <= latency.median * (1 + 1e-12)
+    assert latency.median <= latency.ci95[1] * (1 + 1e-12)
+    assert latency.min is not None
+    assert latency.max is not None
+    assert latency.min <= latency.median <= latency.max
+
+
+def test_cold_figures_are_medians_over_launches() -> None:
+    rounds = make_rounds({"torch": [[80], [80]]})
+    launches = make_launches(["torch"], 2, warm_up_ns=(500_000_000,))
+    cold = arm(summarize(make_run(["torch"]), rounds, launches), "torch").cold
+    assert cold is not None
+    assert cold.first_call_ms == 9
+    assert cold.time_to_steady_s == pytest.approx(1.0 + 0.5 + 0.009 + 0.5)
+
+
+def test_a_sample_of_zero_nanoseconds_is_no_division_by_zero() -> None:
+    rounds = make_rounds({"torch": [[1.0], [1.0]], "ort": [[0.0], [0.0]]})
+    speedup = arm(summarize(make_run(), rounds, make_launches(["torch", "ort"], 2)), "ort").speedup
+    assert speedup is not None
+    assert math.isfinite(speedup.ratio)

@@ -1,0 +1,117 @@
+"""Workers for real: how they start, end, park and die with their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ortbench.errors import ArmError, ModelError
+from ortbench.export.exporter import ExportRequest
+from ortbench.models.spec import ModelSource
+from ortbench.runner import protocol
+from ortbench.runner.process import Worker, worker_environment
+
+PROBE = protocol.Probe(targets=(("null", "cpu"),))
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+
+
+def gone(pid: int, seconds: float = 5) -> bool:
+    """Wait until a process is dead (a zombie counts); say whether it is."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_threads_are_settled_in_the_environment_and_affinity_before_any_import() -> None:
+    with Worker("w", [0], 3) as worker:
+        worker.ask(PROBE, protocol.Probed, 60)
+        environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
+        assert b"OMP_NUM_THREADS=3" in environment
+        # Every thread of the process, the libraries' own included.
+        for task in os.listdir(f"/proc/{worker.pid}/task"):
+            assert os.sched_getaffinity(int(task)) == {0}
+
+
+def test_bytecode_goes_into_our_own_cache_where_python_may_write_none(tmp_path: Path) -> None:
+    environment = worker_environment(None, {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert "PYTHONDONTWRITEBYTECODE" not in environment
+    assert environment["PYTHONPYCACHEPREFIX"].endswith("bytecode")
+    assert worker_environment(None, {"A": "b"}) == {"A": "b"}
+    del tmp_path
+
+
+def test_a_parked_worker_is_stopped_and_goes_on_when_woken() -> None:
+    with Worker("w") as worker:
+        worker.ask(PROBE, protocol.Probed, 60)
+        worker.park()
+        time.sleep(0.1)
+        assert state_of(worker.pid) == "T"
+        worker.wake()
+        assert worker.ask(PROBE, protocol.Probed, 60).availability[0].available
+
+
+def test_leaving_ends_a_worker_even_when_it_is_stopped() -> None:
+    with Worker("w") as worker:
+        worker.ask(PROBE, protocol.Probed, 60)
+        worker.park()
+    assert gone(worker.pid)
+
+
+def test_a_killed_worker_is_reported_with_its_signal() -> None:
+    with Worker("w") as worker:
+        worker.ask(PROBE, protocol.Probed, 60)
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(ArmError, match=r"^w was killed by SIGKILL \(perhaps out of memory\)"):
+            worker.ask(PROBE, protocol.Probed, 60)
+
+
+def test_what_a_library_prints_does_not_reach_the_protocol(tmp_path: Path) -> None:
+    # A module that shadows nothing but is imported at start-up, as a chatty library would be.
+    (tmp_path / "sitecustomize.py").write_text("import atexit\n", encoding="ascii")
+    with Worker("w") as worker:
+        request = protocol.Export(request=ExportRequest(source=ModelSource(name="no-such-model", inputs=())))
+        with pytest.raises(ModelError, match="Expected --model to be one of"):
+            worker.ask(request, protocol.Exported, 120)
+
+
+def test_rubbish_from_a_worker_costs_that_worker_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Worker("w") as worker:
+        worker.ask(PROBE, protocol.Probed, 60)
+        monkeypatch.setattr("os.read", lambda _descriptor, _count: b"rubbish\n")
+        with pytest.raises(ArmError, match=r"^w wrote something that is no reply: b'rubbish'"):
+            worker.ask(PROBE, protocol.Probed, 60)
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_workers_die_with_a_killed_parent(parked: bool) -> None:
+    code = (
+        "import sys, time\n"
+        "from ortbench.runner.process import Worker\n"
+        "from ortbench.runner import protocol\n"
+        "worker = Worker('w')\n"
+        "worker.ask(protocol.Probe(targets=(('null', 'cpu'),)), protocol.Probed, 60)\n"
+        f"{'worker.park()' if parked else ''}\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not gone(pid, 0.2)
+        parent.kill()
+        parent.wait()
+    assert gone(pid)

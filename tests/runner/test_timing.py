@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ortbench.engines.null import NullEngine
+from ortbench.runner.timing import is_steady, time_calls, warm_up
+
+
+class Counting(NullEngine):
+    """Counts what is called, and needs synchronizing."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def run(self) -> None:
+        self.calls.append("run")
+
+    def synchronize(self) -> None:
+        self.calls.append("synchronize")
+
+
+def test_every_call_is_followed_by_a_synchronization() -> None:
+    engine = Counting()
+    assert len(time_calls(engine, 3)) == 3
+    assert engine.calls == ["run", "synchronize"] * 3
+
+
+def test_samples_are_whole_nanoseconds_of_the_monotonic_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([100, 107, 200, 230])
+    monkeypatch.setattr("time.perf_counter_ns", lambda: next(ticks))
+    assert time_calls(NullEngine(), 2) == [7, 30]
+
+
+def calls_of(durations: list[int]) -> Iterator[int]:
+    return iter(durations)
+
+
+def test_warm_up_ends_when_two_windows_agree() -> None:
+    durations = calls_of([900_000_000, 300_000_000, 100_000_000, 101_000_000, 1])
+    assert warm_up(lambda: next(durations)) == ([900_000_000, 300_000_000, 100_000_000, 101_000_000], True)
+
+
+def test_warm_up_gives_up_after_three_seconds_and_says_so() -> None:
+    durations = calls_of([2_000_000_000, 1_000_000_000])
+    assert warm_up(lambda: next(durations)) == ([2_000_000_000, 1_000_000_000], False)
+
+
+def test_short_calls_are_judged_by_windows_of_many() -> None:
+    durations = calls_of([1_000_000] * 100)
+    called, steady = warm_up(lambda: next(durations))
+    assert steady
+    assert len(called) == 40
+
+
+@pytest.mark.parametrize(
+    ("durations", "window", "steady"),
+    [([10, 10], 1, True), ([10, 12], 1, False), ([10], 1, False), ([9, 1, 9, 9], 2, False)],
+)
+def test_steady_means_within_ten_percent(durations: list[int], window: int, steady: bool) -> None:
+    assert is_steady(durations, window) is steady
