@@ -38,7 +38,7 @@ from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
 DEFAULT_ENGINES = "torch,torchscript,ort"
-_OPSETS = (7, 26)
+_OLDEST_OPSET = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ def charts_folder(results: Path) -> Path:
 
 
 def export(  # noqa: PLR0913 - one for each option
-    *, model: str, weights: str | None, seed: int, opset: int, exporter: str, output: str | None
+    *, model: str, weights: str | None, seed: int, opset: str, exporter: str, output: str | None
 ) -> Artifact:
     """Export a catalog model, or find its export.
 
@@ -209,16 +209,23 @@ def export(  # noqa: PLR0913 - one for each option
     """
     if is_file(model):
         raise UsageError(f"'{model}' is an ONNX file already; `ortbench compare --model {model}` runs it.")
-    first, last = _OPSETS
-    if not first <= opset <= last:
-        raise UsageError(f"Expected --opset to be from {first} to {last}, but got '{opset}'.")
+    number = _parse_opset(opset)
     if exporter not in EXPORTERS:
         raise UsageError(expected_one_of("--exporter", EXPORTERS, exporter))
     source = resolve_model(model, weights, seed, {}, None).source
     if output is not None:
         _check_export_folder(Path(output))
-    request = ExportRequest(source=source, opset=opset, exporter=exporter, output=output and os.path.abspath(output))  # noqa: PTH100
+    request = ExportRequest(source=source, opset=number, exporter=exporter, output=output and os.path.abspath(output))  # noqa: PTH100
     return find_export(request) or run_export(request)
+
+
+def _parse_opset(text: str) -> int:
+    from onnx.defs import onnx_opset_version
+
+    newest = onnx_opset_version()
+    if not (text.isascii() and text.isdecimal()) or not _OLDEST_OPSET <= int(text) <= newest:
+        raise UsageError(f"Expected --opset to be a whole number from {_OLDEST_OPSET} to {newest}, but got '{text}'.")
+    return int(text)
 
 
 def _default_engines(model: str) -> str:

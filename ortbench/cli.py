@@ -23,7 +23,7 @@ app = typer.Typer(
     # Plain help starts in half the time: rich is imported only where it draws something.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
@@ -57,15 +57,21 @@ def run(arguments: list[str]) -> int:
     return DONE
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        _print(f"ortbench {ortbench.__version__}")
+        raise typer.Exit(DONE)
+
+
 @app.callback()
 def _global(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    version: Annotated[  # noqa: ARG001 - taken by the callback
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - taken by `run`, shown by --help
 ) -> None:
-    if version:
-        _print(f"ortbench {ortbench.__version__}")
-        raise typer.Exit(DONE)
+    """Take what belongs to no command."""
 
 
 @app.command(epilog="Example: ortbench export --model resnet50 --opset 20 --output exported/resnet50")
@@ -75,7 +81,7 @@ def export(
         str | None, typer.Option(help="random (the default), pretrained, or a state dict's file.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of random weights.", min=0)] = 0,
-    opset: Annotated[int, typer.Option(help="ONNX operator set version.")] = 18,
+    opset: Annotated[str, typer.Option(help="ONNX operator set version.")] = "18",
     exporter: Annotated[str, typer.Option(help="dynamo or torchscript.")] = "dynamo",
     output: Annotated[str | None, typer.Option(help="Folder for the artifact instead of the cache.")] = None,
     as_json: Json = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,23 +65,37 @@ def test_an_export_is_reused_when_it_is_the_same(folder: Path) -> None:
     assert (folder / "model.onnx").stat().st_mtime_ns == written
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "no manifest", "half a manifest", "no model"])
-def test_a_damaged_export_is_noticed_and_made_again(folder: Path, damage: str) -> None:
+def damage(folder: Path, how: str) -> None:
+    """Spoil an artifact as a crash, a full disk or a failing one would."""
     model, manifest_file = folder / "model.onnx", folder / "manifest.json"
     content = model.read_bytes()
-    if damage == "flip":
+    if how == "flip":
         model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    elif damage == "truncate":
+    elif how == "truncate":
         model.write_bytes(content[:-100])
-    elif damage == "no manifest":
+    elif how == "no manifest":
         manifest_file.unlink()
-    elif damage == "half a manifest":
+    elif how == "half a manifest":
         manifest_file.write_bytes(manifest_file.read_bytes()[:50])
     else:
         model.unlink()
-    assert read_artifact(folder) is None
-    assert not run_export(ExportRequest(source=SOURCE, output=str(folder))).reused
-    assert manifest(folder).size_bytes == len(content)
+
+
+@pytest.mark.parametrize("how", ["flip", "truncate", "no manifest", "half a manifest", "no model"])
+def test_a_damaged_export_is_noticed(folder: Path, tmp_path: Path, how: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert read_artifact(copy) is not None
+    damage(copy, how)
+    assert read_artifact(copy) is None
+
+
+def test_a_damaged_export_is_made_again(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    damage(copy, "truncate")
+    assert not run_export(ExportRequest(source=SOURCE, output=str(copy))).reused
+    assert manifest(copy).size_bytes == manifest(folder).size_bytes
 
 
 def test_another_seed_or_opset_is_another_artifact() -> None:

@@ -45,12 +45,11 @@ def test_threads_are_settled_in_the_environment_and_affinity_before_any_import()
             assert os.sched_getaffinity(int(task)) == {0}
 
 
-def test_bytecode_goes_into_our_own_cache_where_python_may_write_none(tmp_path: Path) -> None:
+def test_bytecode_goes_into_our_own_cache_where_python_may_write_none() -> None:
     environment = worker_environment(None, {"PYTHONDONTWRITEBYTECODE": "1"})
     assert "PYTHONDONTWRITEBYTECODE" not in environment
     assert environment["PYTHONPYCACHEPREFIX"].endswith("bytecode")
     assert worker_environment(None, {"A": "b"}) == {"A": "b"}
-    del tmp_path
 
 
 def test_a_parked_worker_is_stopped_and_goes_on_when_woken() -> None:
@@ -78,9 +77,21 @@ def test_a_killed_worker_is_reported_with_its_signal() -> None:
             worker.ask(PROBE, protocol.Probed, 60)
 
 
-def test_what_a_library_prints_does_not_reach_the_protocol(tmp_path: Path) -> None:
-    # A module that shadows nothing but is imported at start-up, as a chatty library would be.
-    (tmp_path / "sitecustomize.py").write_text("import atexit\n", encoding="ascii")
+def test_what_a_library_prints_does_not_reach_the_protocol() -> None:
+    code = (
+        "import os\n"
+        "from ortbench.runner.worker import _take_stdout\n"
+        "replies = _take_stdout()\n"
+        "print('from python', flush=True)\n"
+        "os.system('echo from a child')\n"
+        "replies.write(b'reply')\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert finished.stdout == b"reply"
+    assert finished.stderr == b"from python\nfrom a child\n"
+
+
+def test_an_error_that_the_worker_foresaw_keeps_its_kind() -> None:
     with Worker("w") as worker:
         request = protocol.Export(request=ExportRequest(source=ModelSource(name="no-such-model", inputs=())))
         with pytest.raises(ModelError, match="Expected --model to be one of"):

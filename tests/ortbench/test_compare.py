@@ -1,0 +1,214 @@
+"""The main job from end to end, with real processes; short, so nothing is asserted about the figures themselves."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from ortbench.results.journal import read_launches, read_rounds
+from tests.conftest import CommandLine, write_model
+
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+
+
+def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    words = ["--model", "tiny", "--engines", "torch,torchscript,ort", "--batch-sizes", "1,3", "--max-time", "25s"]
+    outcome = ortbench("compare", *words, "--output", folder)
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout.splitlines()[-1] == str(folder)
+    for engine in ("torch", "torchscript", "ort"):
+        assert re.search(rf"^\s+{engine}\s+1\s", outcome.stdout, re.MULTILINE)
+    assert "batch size 1, threads" in outcome.stderr
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    charts = {f"charts/tiny-{kind}-{size}" for kind in ("latency", "throughput") for size in (1, 3)}
+    charts |= {f"charts/tiny-{kind}-comparison-{size}" for kind in ("latency", "throughput") for size in (1, 3)}
+    charts |= {f"charts/tiny-throughput-{engine}-perBS" for engine in ("torch", "torchscript", "ort")}
+    record = {"run.json", "rounds.jsonl", "launches.jsonl", "summary.json", "results.csv", "results.parquet"}
+    assert names == record | {f"{chart}.{ending}" for chart in charts for ending in ("png", "svg")}
+
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert [cell["batch_size"] for cell in summary["cells"]] == [1, 3]
+    for cell in summary["cells"]:
+        for arm in cell["arms"]:
+            assert arm["status"] == "ok"
+            assert arm["parity"]["ok"] is True
+            assert arm["placement"]["assigned"]
+            assert (arm["speedup"] is None) == (arm["engine"] == "torch")
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert run["state"] == "complete"
+    assert {"torch", "onnxruntime", "ortbench", "python"} <= set(run["versions"])
+    assert run["artifact"]["sha256"]
+
+    again = ortbench("show", folder)
+    assert again.status == 0
+    assert again.stdout.splitlines()[:8] == outcome.stdout.splitlines()[:8]
+
+
+def test_every_round_runs_every_arm_once_and_in_changing_order(ortbench: CommandLine, model_file: Path) -> None:
+    words = ["--model", model_file, "--engines", "null,scripted,ort", "--batch-sizes", "2", "--max-time", "6s"]
+    outcome = ortbench("compare", *words, "--output", "out", "--quiet")
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stderr == ""
+    rounds: dict[tuple[int, int], list[tuple[int, str]]] = {}
+    for record in read_rounds(Path("out")):
+        rounds.setdefault((record.launch, record.round), []).append((record.position, record.engine))
+        assert record.samples_ns
+        assert all(isinstance(sample, int) for sample in record.samples_ns)
+    assert all(sorted(engine for _, engine in arms) == ["null", "ort", "scripted"] for arms in rounds.values())
+    assert len({tuple(engine for _, engine in sorted(arms)) for arms in rounds.values()}) > 1
+    assert len({launch for launch, _ in rounds}) > 1
+    assert {record.affinity for record in read_launches(Path("out"))} == {
+        record.affinity for record in read_launches(Path("out"))[:1]
+    }
+
+
+def test_json_is_one_document(ortbench: CommandLine, model_file: Path) -> None:
+    outcome = ortbench("compare", "--model", model_file, "--max-time", "2s", "--json", "--output", "out")
+    document = json.loads(outcome.stdout)
+    assert document["schema_version"] == 1
+    assert document["model"] == "product"
+    assert [arm["engine"] for arm in document["cells"][0]["arms"]] == ["ort"]
+    assert json.loads(ortbench("show", "out", "--json").stdout) == document
+
+
+def test_the_default_output_is_a_new_folder_named_last(ortbench: CommandLine, model_file: Path) -> None:
+    outcome = ortbench("compare", "--model", model_file, "--max-time", "1s", "--quiet")
+    assert outcome.status == 0
+    folder = outcome.stdout.splitlines()[-1]
+    assert re.fullmatch(r"ortbench-results/product-\d{8}-\d{6}", folder)
+    assert (Path(folder) / "summary.json").exists()
+
+
+def test_a_dry_run_says_what_and_how_long_and_writes_nothing(ortbench: CommandLine) -> None:
+    words = ["--engines", "torch,ort,null", "--threads", "1", "--max-time", "90s", "--output", "out"]
+    outcome = ortbench("compare", "--dry-run", *words)
+    assert outcome.status == 0
+    assert outcome.stdout.splitlines() == [
+        "model    resnet50 (random weights, fp32, seed 0)",
+        "engines  torch, ort, null; baseline torch",
+        "cells    3: batch size 1, 4, 16 x threads 1, 3 arms each",
+        "time     up to 90 s of measuring, less once every speedup is known within ±2 %; before it the export, about 20 s",
+        "note     null: a fake, its figures are no engine's",
+        "results  out",
+    ]
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "reason"),
+    [
+        ("crash_at=1", "failed", "scripted[crash_at=1] was killed by SIGSEGV"),
+        ("crash_at=400", "failed", "scripted[crash_at=400] was killed by SIGSEGV"),
+        ("raise_at=2", "failed", "RuntimeError: scripted error in call 2"),
+        ("wrong_output=true", "invalid", "parity failed: output 'y' differs by 1, more than the 0.000"),
+        (
+            "fallback=true",
+            "invalid",
+            "asked for ScriptedExecutionProvider, but the nodes ran on: CPUExecutionProvider (1)",
+        ),
+    ],
+)
+def test_a_bad_arm_costs_itself_only(
+    ortbench: CommandLine, model_file: Path, option: str, status: str, reason: str
+) -> None:
+    engines = f"ort,scripted[{option}],null"
+    words = ["--model", model_file, "--engines", engines, "--batch-sizes", "1", "--max-time", "4s"]
+    outcome = ortbench("compare", *words, "--output", "out")
+    assert outcome.status == 3
+    arms = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"][0]["arms"]
+    assert [arm["status"] for arm in arms] == ["ok", status, "ok"]
+    assert arms[1]["reason"].startswith(reason)
+    assert arms[1]["speedup"] is None
+    assert arms[2]["speedup"] is not None
+    assert f"scripted[{option}] {status} at batch size 1" in outcome.stdout
+    with Path("out/results.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["ok", status, "ok"]
+
+
+def test_a_failed_baseline_leaves_latencies_without_speedups(ortbench: CommandLine, model_file: Path) -> None:
+    words = ["--model", model_file, "--engines", "scripted[raise_at=1],ort", "--max-time", "2s", "--output", "out"]
+    assert ortbench("compare", *words, "--quiet").status == 3
+    arms = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"][0]["arms"]
+    assert arms[1]["status"] == "ok"
+    assert arms[1]["latency_ms"]["median"] > 0
+    assert arms[1]["speedup"] is None
+
+
+def test_a_cell_that_the_time_does_not_allow_is_skipped_with_the_figure(
+    ortbench: CommandLine, model_file: Path
+) -> None:
+    words = ["--model", model_file, "--engines", "scripted[latency=500ms]", "--batch-sizes", "1,64", "--max-time", "5s"]
+    outcome = ortbench("compare", *words, "--output", "out")
+    assert outcome.status == 3
+    cells = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"]
+    assert [cell["arms"][0]["status"] for cell in cells] == ["ok", "skipped"]
+    assert re.fullmatch(
+        r"its first rounds would take about .*, and .* of its share of --max-time is left",
+        cells[1]["arms"][0]["reason"],
+    )
+
+
+def test_a_model_with_several_inputs_and_open_dimensions_runs_on_what_is_given(
+    ortbench: CommandLine, tmp_path: Path
+) -> None:
+    path = write_model(tmp_path / "m.onnx", ["N", "length", 8])
+    words = ["compare", "--model", path, "--max-time", "1s", "--quiet", "--batch-sizes", "2"]
+    assert ortbench(*words, "--input-shape", "x=1x5x8", "--output", "a").status == 0
+    np.savez(tmp_path / "in.npz", x=np.ones((3, 7, 8), np.float32))
+    assert ortbench(*words, "--inputs", tmp_path / "in.npz", "--output", "b").status == 0
+    settings = json.loads(Path("a/run.json").read_text(encoding="utf-8"))["settings"]
+    assert settings["input_shapes"] == {"x": [1, 5, 8]}
+
+
+@pytest.mark.parametrize("dtype", [onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.DOUBLE])
+def test_other_input_types_are_filled(ortbench: CommandLine, tmp_path: Path, dtype: int) -> None:
+    path = write_model(tmp_path / "m.onnx", ["N", 8], dtype)
+    outcome = ortbench("compare", "--model", path, "--max-time", "1s", "--quiet", "--batch-sizes", "2", "--output", "o")
+    assert outcome.status == 0, outcome.stdout
+
+
+def test_a_real_architecture_with_a_fixed_batch_runs_at_that_batch(ortbench: CommandLine) -> None:
+    words = ["--model", LIGHT / "light_squeezenet.onnx", "--engines", "ort", "--max-time", "3s", "--output", "out"]
+    outcome = ortbench("compare", *words)
+    assert outcome.status == 0, outcome.stdout
+    [cell] = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"]
+    assert cell["batch_size"] == 1
+    assert cell["arms"][0]["parity"]["reference"] == "ort[graph_optimization_level=disable]"
+
+
+def test_a_state_dict_is_used_by_every_engine(ortbench: CommandLine, tmp_path: Path) -> None:
+    import torch
+
+    from ortbench.models.catalog import find_model
+    from ortbench.models.loading import load_module
+
+    torch.save(load_module(find_model("tiny").source(seed=5)).state_dict(), tmp_path / "w.pt")
+    words = ["--model", "tiny", "--weights", tmp_path / "w.pt", "--engines", "torch,ort", "--batch-sizes", "1"]
+    outcome = ortbench("compare", *words, "--max-time", "2s", "--output", "out", "--quiet")
+    assert outcome.status == 0, outcome.stdout
+
+
+def test_engines_and_models_are_listed(ortbench: CommandLine) -> None:
+    engines = json.loads(ortbench("engines", "--json").stdout)["engines"]
+    assert [row["engine"] for row in engines] == [
+        "torch", "torch:cuda", "torchscript", "torchscript:cuda", "ort", "ort:cuda", "null", "scripted",
+    ]  # fmt: skip
+    assert all(row["available"] or (row["reason"] and row["remedy"]) for row in engines)
+    table = ortbench("engines")
+    assert table.status == 0
+    assert "TorchScript" in table.stdout
+    assert "resnet50" in ortbench("models").stdout
+    assert json.loads(ortbench("models", "--json").stdout)["models"][0]["weights"] == ["random", "pretrained"]
+
+
+def test_version(ortbench: CommandLine) -> None:
+    import ortbench as package
+
+    assert ortbench("--version").stdout == f"ortbench {package.__version__}\n"
