@@ -66,10 +66,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _global(
     *,
-    version: Annotated[  # noqa: ARG001 - taken by the callback
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_version)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - taken by `run`, shown by --help
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take what belongs to no command."""
 

@@ -13,10 +13,10 @@ from ortbench.export.onnx_file import fixed_batch_size, model_sha256, read_signa
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 
 
-def model(path: Path, inputs: list[onnx.ValueInfoProto], **arguments: object) -> Path:
+def model(path: Path, inputs: list[onnx.ValueInfoProto], initializer: list[onnx.TensorProto] | None = None) -> Path:
     nodes = [helper.make_node("Identity", [inputs[0].name], ["y"])]
     outputs = [helper.make_tensor_value_info("y", inputs[0].type.tensor_type.elem_type, None)]
-    graph = helper.make_graph(nodes, "g", inputs, outputs, **arguments)
+    graph = helper.make_graph(nodes, "g", inputs, outputs, initializer)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.error
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_state_dict_is_loaded(tmp_path: Path) -> None:
 def test_a_file_that_runs_code_when_unpickled_is_refused(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[Callable[[str], object], tuple[str]]:
-            return Path.touch, (str(tmp_path / "ran"),)
+            return os.mkdir, (str(tmp_path / "ran"),)
 
     torch.save(Evil(), tmp_path / "weights.pt")
     with pytest.raises(ModelError, match=r"is no state dict that torch.load\(weights_only=True\) reads"):

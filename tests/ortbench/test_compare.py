@@ -94,7 +94,8 @@ def test_a_dry_run_says_what_and_how_long_and_writes_nothing(ortbench: CommandLi
         "model    resnet50 (random weights, fp32, seed 0)",
         "engines  torch, ort, null; baseline torch",
         "cells    3: batch size 1, 4, 16 x threads 1, 3 arms each",
-        "time     up to 90 s of measuring, less once every speedup is known within ±2 %; before it the export, about 20 s",
+        "time     up to 90 s of measuring, less once every speedup is known within ±2 %; "
+        "before it the export, about 20 s",
         "note     null: a fake, its figures are no engine's",
         "results  out",
     ]

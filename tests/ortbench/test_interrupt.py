@@ -49,7 +49,8 @@ def wait_for_rounds(folder: Path, count: int) -> None:
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
+    found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return found
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:

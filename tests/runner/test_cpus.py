@@ -48,9 +48,9 @@ def test_the_kernels_lists_are_read(text: str, cpus: tuple[int, ...]) -> None:
 
 
 def test_physical_cores_come_before_their_siblings() -> None:
-    pairs = {0: (0, 4), 1: (1, 5), 4: (0, 4), 5: (1, 5)}
+    pairs: dict[int, tuple[int, ...]] = {0: (0, 4), 1: (1, 5), 4: (0, 4), 5: (1, 5)}
     assert spread_over_cores(pairs) == [0, 1, 4, 5]
-    neighbours = {0: (0, 1), 1: (0, 1), 2: (2, 3), 3: (2, 3)}
+    neighbours: dict[int, tuple[int, ...]] = {0: (0, 1), 1: (0, 1), 2: (2, 3), 3: (2, 3)}
     assert spread_over_cores(neighbours) == [0, 2, 1, 3]
 
 

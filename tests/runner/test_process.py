@@ -41,8 +41,8 @@ def test_threads_are_settled_in_the_environment_and_affinity_before_any_import()
         environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
         assert b"OMP_NUM_THREADS=3" in environment
         # Every thread of the process, the libraries' own included.
-        for task in os.listdir(f"/proc/{worker.pid}/task"):
-            assert os.sched_getaffinity(int(task)) == {0}
+        for task in Path(f"/proc/{worker.pid}/task").iterdir():
+            assert os.sched_getaffinity(int(task.name)) == {0}
 
 
 def test_bytecode_goes_into_our_own_cache_where_python_may_write_none() -> None:

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ortbench.charts.frames import chart_frames
+from ortbench.charts.gallery import draw_gallery, gallery_charts, safe_name
+from ortbench.charts.marks import Series, label_sides
+from ortbench.charts.theme import PALETTE
+from ortbench.errors import ResultsError
+from ortbench.results.csv_input import summarize_csv_text
+from ortbench.results.summary import Summary
+
+
+def study(engines: int = 2, threads: int = 2, batch_sizes: int = 2, extra: str = "") -> Summary:
+    """Make up a study as a CSV; latency grows with the batch and falls with threads and the engine's number."""
+    lines = ["engine,batch_size,threads,latency_ms,latency_low_ms,latency_high_ms,status,precision"]
+    for engine in range(engines):
+        for count in range(1, threads + 1):
+            for size in range(batch_sizes):
+                latency = 10 * 2**size / count / (engine + 1)
+                lines.append(f"e{engine},{2**size},{count},{latency},{latency * 0.9},{latency * 1.1},ok,fp32")
+    return summarize_csv_text("\n".join(lines) + "\n" + extra, "m.csv", "my model")
+
+
+def charts(summary: Summary) -> dict[str, dict[str, Any]]:
+    return {name: chart for frame in chart_frames(summary) for name, chart in gallery_charts(summary, frame)}
+
+
+def points(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = chart["datasets"]["points"]
+    return found
+
+
+def texts(drawing: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_full_study_has_36_charts_and_one_per_engine() -> None:
+    names = list(charts(study(engines=3, threads=4, batch_sizes=9)))
+    assert len(names) == len(set(names)) == 36 + 3
+    assert "my-model-latency-1" in names
+    assert "my-model-throughput-256" in names
+    assert "my-model-latency-comparison-16" in names
+    assert "my-model-throughput-e1-perBS" in names
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("ort[a=1,b=2]", "ort-a-1-b-2-"), ("r50_v1.5", "r50_v1.5"), ("a//b c", "a-b-c"), ("é", "-")]
+)
+def test_file_names_keep_letters_digits_dots_and_underscores(text: str, name: str) -> None:
+    assert safe_name(text) == name
+
+
+def test_a_single_chart_shows_the_engine_under_study_which_is_the_last() -> None:
+    drawn = charts(study())
+    assert {row["engine"] for row in points(drawn["my-model-latency-1"])} == {"e1"}
+    assert {row["engine"] for row in points(drawn["my-model-latency-comparison-1"])} == {"e0", "e1"}
+
+
+def test_an_engine_keeps_its_colour_in_every_chart() -> None:
+    for name, chart in charts(study(engines=3)).items():
+        if "perBS" not in name:
+            scale = chart["layer"][0]["encoding"]["color"]["scale"]
+            assert scale == {"domain": ["e0", "e1", "e2"], "range": list(PALETTE[:3])}
+
+
+def test_points_carry_values_and_intervals() -> None:
+    [row] = [r for r in points(charts(study())["my-model-latency-1"]) if r["threads"] == 2]
+    assert (row["latency"], row["latency_low"], row["latency_high"]) == pytest.approx((2.5, 2.25, 2.75))
+    assert row["latency_label"] == "2.50"
+    assert (row["throughput"], row["throughput_low"], row["throughput_high"]) == pytest.approx(
+        (400, 400 / 1.1, 400 / 0.9)
+    )
+
+
+def test_titles_and_axes_say_what_is_shown() -> None:
+    chart = charts(study())["my-model-latency-comparison-2"]
+    assert chart["title"]["text"] == "Threads vs Latency, batch size 2"
+    assert chart["title"]["subtitle"] == ["my model · e0 vs e1", "vertical lines: low to high, as given"]
+    encoding = chart["layer"][0]["encoding"]
+    assert encoding["y"]["title"] == "Latency per batch (ms)"
+    assert encoding["x"]["title"] == "Threads"
+    per_batch = charts(study())["my-model-throughput-e0-perBS"]["layer"][0]["encoding"]
+    assert per_batch["y"]["title"] == "Throughput (inferences/s)"
+    assert per_batch["x"]["scale"]["base"] == 2
+
+
+def test_an_invalid_point_is_hollow_and_the_caption_says_so() -> None:
+    summary = study(extra="bad,1,1,50,,,invalid,fp32\nbad,1,2,25,,,invalid,fp32\n")
+    chart = charts(summary)["my-model-latency-comparison-1"]
+    assert [row["engine"] for row in points(chart) if not row["valid"]] == ["bad", "bad"]
+    assert chart["title"]["subtitle"][1].endswith("hollow: invalid or failed, not to be compared")
+    hollow = [layer for layer in chart["layer"] if layer.get("transform") == [{"filter": "!datum.valid"}]]
+    assert [layer["mark"]["filled"] for layer in hollow] == [False]
+
+
+def test_another_precision_goes_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    files = draw_gallery(study(extra="e0,1,1,5,,,ok,bf16\n"), tmp_path)
+    assert tmp_path / "bf16" / "my-model-throughput-e0-perBS.png" in files
+    assert tmp_path / "my-model-throughput-e0-perBS.png" in files
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_charts_are_written_as_png_and_svg_with_every_value(tmp_path: Path, threads: int) -> None:
+    files = draw_gallery(study(threads=threads), tmp_path)
+    assert len(files) == 2 * (4 * 2 + 2)
+    assert all(file.stat().st_size > 1000 for file in files)
+    assert (tmp_path / "my-model-latency-1.png").read_bytes().startswith(b"\x89PNG")
+    written = texts((tmp_path / "my-model-latency-comparison-2.svg").read_text(encoding="utf-8"))
+    assert {"20.0", "10.0"} <= set(written)
+    assert "Threads vs Latency, batch size 2" in written
+
+
+def test_with_many_series_only_the_greatest_and_the_least_are_labelled() -> None:
+    rows = [{"threads": count, "throughput": float(count)} for count in range(1, 17)]
+    assert label_sides(rows, "throughput", Series("threads", range(1, 17), "", "")) == {1: "below", 16: "above"}
+    assert label_sides(rows[:3], "throughput", Series("threads", [1, 2, 3], "", "")) == {
+        1: "below",
+        2: "below",
+        3: "above",
+    }
+
+
+def test_markup_in_a_name_stays_text(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>'\\"
+    text = f'engine,batch_size,threads,latency_ms\n"{evil}",1,1,5\n"{evil}",1,2,4\n'
+    draw_gallery(summarize_csv_text(text, "x.csv", evil), tmp_path)
+    for path in tmp_path.glob("*.svg"):
+        drawing = path.read_text(encoding="utf-8")
+        assert "<script>" not in drawing
+        assert any("<script>" in line for line in texts(drawing))
+
+
+def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
+    text = "engine,batch_size,threads,latency_ms,status\na,1,1,,failed\n"
+    with pytest.raises(ResultsError, match="no arm has a latency"):
+        draw_gallery(summarize_csv_text(text, "x.csv", "x"), tmp_path / "charts")
+    assert not (tmp_path / "charts").exists()

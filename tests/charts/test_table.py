@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ortbench.charts.table import answer_console, print_summary
+from ortbench.results.csv_input import summarize_csv_text
+from ortbench.results.derive import summarize
+from ortbench.results.summary import Summary
+from tests.results.factory import make_launches, make_rounds, make_run
+
+
+def printed(summary: Summary, width: int = 180) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    print_summary(summary, console)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def test_the_table_as_a_whole() -> None:
+    rounds = make_rounds({"torch": [[80, 82], [79, 80], [81, 80]], "ort": [[40, 40], [41, 40], [40, 42]]})
+    parity = {"ok": True, "max_abs_error": 4e-5}
+    launches = [
+        *make_launches(["torch", "ort"], 3, parity=parity),
+        *make_launches(["null"], 1, status="failed", reason="null hung: no answer within 10 s"),
+    ]
+    summary = summarize(make_run(["torch", "ort", "null"]), rounds, launches)
+    assert (
+        printed(summary)
+        == """\
+m, baseline torch
+
+  engine   batch size   threads   latency ms [95 %]   inferences/s       speedup [95 %]   verdict    parity
+ ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+  torch             1         2   80.0 [78.1, 81.9]           12.4                        baseline   ok 4e-05
+  ort               1         2   40.0 [38.8, 41.2]           24.7   1.98x [1.90, 2.07]   faster     ok 4e-05
+  null              1         2                                                           failed
+
+null failed at batch size 1, threads 2: null hung: no answer within 10 s"""
+    )
+
+
+def test_columns_appear_only_where_something_varies() -> None:
+    text = "engine,batch_size,threads,latency_ms,precision,allocator\na,1,1,5,fp32,default\na,1,1,4,bf16,tcmalloc\n"
+    table = printed(summarize_csv_text(text, "x.csv", "x"))
+    assert "precision" in table
+    assert "allocator" in table
+    assert "instances" not in table
+
+
+def test_brackets_in_a_name_are_no_markup() -> None:
+    text = 'engine,batch_size,threads,latency_ms\n"torch[channels_last=true]",1,1,5\n[bold]x[/],1,1,5\n'
+    table = printed(summarize_csv_text(text, "x.csv", "x"))
+    assert "torch[channels_last=true]" in table
+    assert "[bold]x[/]" in table
+
+
+def test_a_pipe_gets_whole_lines_without_colour(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "engine,batch_size,threads,latency_ms,latency_low_ms,latency_high_ms\na,1,1,5,4,6\nb,1,1,1,0.9,1.1\n"
+    print_summary(summarize_csv_text(text, "x.csv", "x"), answer_console())
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("\x1b" in line for line in lines)
+    assert any("b" in line and "5.00x [3.64, 6.67]" in line and "faster" in line for line in lines)
+    assert len([line for line in lines if line.startswith("note: ")]) == 1

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from ortbench.engines.registry import resolve_engines
+from ortbench.errors import ModelError, UsageError
+from ortbench.models.catalog import find_model
+from ortbench.runner.planning import (
+    FULL_BATCH_SIZES,
+    Settings,
+    StudyPlan,
+    choose_batch_sizes,
+    choose_threads,
+    describe_plan,
+    make_plan,
+)
+from ortbench.runner.sources import is_file, parse_input_shapes
+
+
+def plan(engines: str = "torch,ort", threads: tuple[int, ...] = (1, 2)) -> StudyPlan:
+    resolved = resolve_engines(engines)
+    settings = Settings(
+        engines=tuple(engine.label for engine in resolved),
+        baseline=resolved[0].label,
+        model="tiny",
+        weights="random",
+        batch_sizes=(1, 4),
+        threads=threads,
+        target=0.02,
+        max_time_s=300,
+        seed=0,
+    )
+    return make_plan(settings, find_model("tiny").source(), resolved)
+
+
+def test_cells_of_equal_threads_share_a_launch() -> None:
+    groups = plan().groups
+    assert [[(cell.key.threads, cell.key.batch_size) for cell in group] for group in groups] == [
+        [(1, 1), (1, 4)],
+        [(2, 1), (2, 4)],
+    ]
+
+
+def test_an_export_is_needed_only_by_engines_that_run_one() -> None:
+    assert plan("torch,ort").needs_artifact
+    assert not plan("torch,torchscript").needs_artifact
+
+
+def test_a_reference_is_needed_only_where_something_is_computed() -> None:
+    assert plan("null,scripted").needs_reference
+    assert not plan("null").needs_reference
+
+
+def test_cells_have_short_names_that_differ() -> None:
+    names = [cell.key.id for cell in plan().cells]
+    assert names == ["b1-t1", "b4-t1", "b1-t2", "b4-t2"]
+
+
+def test_the_default_batch_sizes_give_way_to_what_is_given_and_to_a_fixed_one() -> None:
+    assert choose_batch_sizes(None, None, full=False) == (1, 4, 16)
+    assert choose_batch_sizes([2], None, full=False) == (2,)
+    assert choose_batch_sizes(None, None, full=True) == FULL_BATCH_SIZES
+    assert choose_batch_sizes(None, 3, full=False) == (3,)
+    assert choose_batch_sizes(None, 3, full=True) == (3,)
+    assert choose_batch_sizes([3], 3, full=False) == (3,)
+    with pytest.raises(ModelError):
+        choose_batch_sizes([1, 3], 3, full=False)
+
+
+def test_threads_default_to_all_and_full_means_every_count() -> None:
+    assert choose_threads(None, 4, full=False) == (4,)
+    assert choose_threads(None, 4, full=True) == (1, 2, 3, 4)
+    assert choose_threads([1, 4], 4, full=False) == (1, 4)
+    with pytest.raises(UsageError):
+        choose_threads([5], 4, full=False)
+
+
+def test_the_plan_says_what_and_how_long() -> None:
+    assert describe_plan(plan(), export_needed=False) == [
+        "model    tiny (random weights, fp32, seed 0)",
+        "engines  torch, ort; baseline torch",
+        "cells    4: batch size 1, 4 x threads 1, 2, 2 arms each",
+        "time     up to 5 min of measuring, less once every speedup is known within ±2 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "file"), [("resnet50", False), ("m.onnx", True), ("some/model", True), ("unknown", False), (".", True)]
+)
+def test_a_path_is_told_from_a_name(model: str, file: bool) -> None:
+    assert is_file(model) is file
+
+
+def test_input_shapes_are_read_by_name() -> None:
+    assert parse_input_shapes(["a=1x3", "odd=name=2"]) == {"a": (1, 3), "odd=name": (2,)}
+    for wrong in ("a", "a=", "=1x2", "a=0x2", "a=1xx2", "a=1,2"):
+        with pytest.raises(UsageError):
+            parse_input_shapes([wrong])
+    with pytest.raises(UsageError, match="'a' is there twice"):
+        parse_input_shapes(["a=1", "a=2"])
