@@ -92,4 +92,5 @@ def _parity(arm: ArmSummary) -> str:
     if parity.get("ok") is None:
         return ""
     error = parity.get("max_abs_error")
-    return ("ok" if parity["ok"] else "FAILED") + (f" {error:.0e}" if error is not None else "")
+    how_far = "" if error is None else f" {error:.0e}" if error else " exact"
+    return ("ok" if parity["ok"] else "FAILED") + how_far
