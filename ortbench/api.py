@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,17 +12,17 @@ from pathlib import Path
 import msgspec
 
 from ortbench.engines.registry import resolve_engines, wildcard_engines
-from ortbench.errors import UsageError, expected_one_of
-from ortbench.export.artifact import MANIFEST_FILE, Artifact
-from ortbench.export.exporter import DEFAULT_OPSET, EXPORTERS, ExportRequest, find_export
+from ortbench.export.artifact import Artifact
+from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
+from ortbench.results.derive import summarize_folder
 from ortbench.results.folder import CHARTS_FOLDER, check_new_folder
 from ortbench.results.schema import ArtifactRecord, Run
 from ortbench.results.source import write_derived
 from ortbench.results.summary import Summary
 from ortbench.runner.cpus import thread_limit
-from ortbench.runner.jobs import ExportJob, Reference, keep_available, run_export
+from ortbench.runner.jobs import ExportJob, Reference, keep_available
 from ortbench.runner.machine import describe_machine, missing_features, own_versions, relevant_environment
 from ortbench.runner.planning import (
     Settings,
@@ -38,7 +37,6 @@ from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
 DEFAULT_ENGINES = "torch,torchscript,ort"
-_OLDEST_OPSET = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +179,8 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             reference.outputs(plan.settings.batch_sizes[0])
         study.begin(_artifact_record(plan, artifact))
         run = study.measure()
-    summary = study.summary()
+    # From the record, not from memory: what is printed is what can be rebuilt.
+    summary = summarize_folder(folder)
     write_derived(folder, summary)
     return Comparison(folder, run, summary)
 
@@ -196,36 +195,6 @@ def draw_charts(summary: Summary, folder: Path) -> list[Path]:
 def charts_folder(results: Path) -> Path:
     """Return where the charts of a results folder or CSV go unless told otherwise."""
     return results / CHARTS_FOLDER if results.is_dir() else Path(f"{results.stem}-{CHARTS_FOLDER}")
-
-
-def export(  # noqa: PLR0913 - one for each option
-    *, model: str, weights: str | None, seed: int, opset: str, exporter: str, output: str | None
-) -> Artifact:
-    """Export a catalog model, or find its export.
-
-    Raises:
-        UsageError: an option is wrong; nothing was written.
-        ExportError: the export failed or disagrees with PyTorch.
-    """
-    if is_file(model):
-        raise UsageError(f"'{model}' is an ONNX file already; `ortbench compare --model {model}` runs it.")
-    number = _parse_opset(opset)
-    if exporter not in EXPORTERS:
-        raise UsageError(expected_one_of("--exporter", EXPORTERS, exporter))
-    source = resolve_model(model, weights, seed, {}, None).source
-    if output is not None:
-        _check_export_folder(Path(output))
-    request = ExportRequest(source=source, opset=number, exporter=exporter, output=output and os.path.abspath(output))  # noqa: PTH100
-    return find_export(request) or run_export(request)
-
-
-def _parse_opset(text: str) -> int:
-    from onnx.defs import onnx_opset_version
-
-    newest = onnx_opset_version()
-    if not (text.isascii() and text.isdecimal()) or not _OLDEST_OPSET <= int(text) <= newest:
-        raise UsageError(f"Expected --opset to be a whole number from {_OLDEST_OPSET} to {newest}, but got '{text}'.")
-    return int(text)
 
 
 def _default_engines(model: str) -> str:
@@ -270,14 +239,3 @@ def _new_run(planned: PlannedComparison) -> Run:
         cells=plan.cells,
         notes=tuple(notes),
     )
-
-
-def _check_export_folder(folder: Path) -> None:
-    if folder.suffix == ".onnx":
-        raise UsageError(
-            f"Expected --output to be a folder, for model.onnx and its manifest, but got the file '{folder}'."
-        )
-    if folder.is_file():
-        raise UsageError(f"Expected --output to be a folder, but '{folder}' is a file.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST_FILE).exists():
-        raise UsageError(f"The output folder '{folder}' already holds other files. Give one that is new or empty.")

@@ -87,10 +87,10 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export a model to ONNX and check it: valid, and the same outputs as PyTorch."""
-    from ortbench import api
+    from ortbench import exporting
     from ortbench.reports import artifact_document, artifact_lines
 
-    artifact = api.export(model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output)
+    artifact = exporting.export(model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output)
     _answer(artifact_document(artifact), artifact_lines(artifact), as_json=as_json)
 
 

@@ -41,6 +41,7 @@ from ortbench.runner.budget import (
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import ArmPlan, Launch
 from ortbench.runner.order import round_order
+from ortbench.runner.outcome import finished_run
 from ortbench.runner.planning import StudyPlan
 from ortbench.units import format_seconds
 
@@ -80,6 +81,7 @@ class Study:
     phase: str = "starting"
     _early: Launch | None = None
     _early_failures: list[LaunchRecord] = field(default_factory=list)
+    _early_s: float = 0.0
     _out: set[tuple[str, ArmKey]] = field(default_factory=set)
     _costs: dict[str, CellCost] = field(default_factory=dict)
     _skipped: dict[str, str] = field(default_factory=dict)
@@ -91,8 +93,10 @@ class Study:
         group = self.plan.groups[0]
         plans = [self._arm_plan(key, group[0].key) for key in group[0].arms]
         waiting = [plan for plan in plans if plan.engine.entry.needs_artifact and self.plan.source.path is None]
+        began = time.perf_counter()
         self._early = Launch(1, group[0].key.threads)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
+        self._early_s = time.perf_counter() - began
 
     def begin(self, artifact: ArtifactRecord | None) -> None:
         """Make the results folder and write what is known; from here on nothing measured is lost.
@@ -181,7 +185,9 @@ class Study:
                 failures += launch.start(plans)
             for cell in group:
                 self._keep_launches([msgspec.structs.replace(failure, cell=cell.key.id) for failure in failures])
-            start_s = time.perf_counter() - began
+            # What was started early will cost its time in the next launch.
+            start_s = time.perf_counter() - began + self._early_s
+            self._early_s = 0.0
             for cell in group:
                 if cell.key.id in allotted:
                     left_s = remaining_s - (time.perf_counter() - began)
@@ -286,26 +292,6 @@ class Study:
 
     def _finish(self, state: RunState) -> None:
         """Bring run.json up to date with how everything ended."""
-        versions = dict(self.run.versions)
-        for record in self.launches:
-            versions |= record.versions
         self._time_s["total"] = self.elapsed_s()
-        self.run = msgspec.structs.replace(
-            self.run,
-            state=state,
-            versions=versions,
-            cells=tuple(self._final(cell) for cell in self.run.cells),
-            time_s={name: round(seconds, 3) for name, seconds in self._time_s.items()},
-        )
+        self.run = finished_run(self.run, state, self.rounds, self.launches, self._skipped, self._time_s)
         write_json(self.folder / RUN_FILE, self.run)
-
-    def _final(self, cell: PlannedCell) -> PlannedCell:
-        """Return the cell with how it ended: the first fault of an arm, or why nothing was measured."""
-        cell_id = cell.key.id
-        bad = [record for record in self.launches if record.cell == cell_id and record.status != "ok"]
-        if bad:
-            return msgspec.structs.replace(cell, status=bad[0].status, reason=bad[0].reason)
-        if any(record.cell == cell_id for record in self.rounds):
-            return msgspec.structs.replace(cell, status="ok")
-        reason = self._skipped.get(cell_id, "the study ended before its turn")
-        return msgspec.structs.replace(cell, status="skipped", reason=reason)
