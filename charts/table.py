@@ -20,6 +20,8 @@ _OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator":
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the table, then what is wrong, then the notes."""
     console.print(build_table(summary))
+    if any(arm.cold for cell in summary.cells for arm in cell.arms):
+        console.print(build_cold_table(summary))
     for line in footer(summary):
         console.print(Text(line), soft_wrap=True)
 
@@ -51,12 +53,54 @@ def build_table(summary: Summary) -> Table:
     return table
 
 
+def build_cold_table(summary: Summary) -> Table:
+    """Return what a first use costs, apart from everything that is compared: medians over launches."""
+    table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
+    table.add_column("engine")
+    for heading in ("batch size", "threads", "import s", "load s", "first call ms", "until steady s", "memory MiB"):
+        table.add_column(heading, justify="right")
+    for cell in summary.cells:
+        for arm in cell.arms:
+            if arm.cold and not arm.twin:
+                cold = arm.cold
+                figures = (cold.import_s, cold.load_s, cold.first_call_ms, cold.time_to_steady_s, arm.memory_mib)
+                words = [format_significant(figure) if figure is not None else "" for figure in figures]
+                if arm.steady is False:
+                    words[3] += " (not steady)"
+                table.add_row(escape(arm.engine), str(cell.batch_size), str(cell.threads), *words)
+    return table
+
+
 def footer(summary: Summary) -> list[str]:
-    """Return the lines below the table: what each bad arm suffered, and the notes."""
+    """Return the lines below the table: what each bad arm suffered, what can be resolved, and the notes."""
     lines = []
     for cell in summary.cells:
         lines += [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in cell.arms if arm.reason]
+    lines += _resolution(summary)
     return list(dict.fromkeys(lines)) + [f"note: {note}" for note in summary.notes]
+
+
+def _resolution(summary: Summary) -> list[str]:
+    """Say how the baseline fared against itself, and how quiet the machine was."""
+    lines = []
+    for cell in summary.cells:
+        for arm in cell.arms:
+            if arm.twin and arm.speedup and arm.speedup.ci95:
+                low, high = arm.speedup.ci95
+                lines.append(
+                    f"resolution: {arm.engine} against itself at {_place(cell)} reads "
+                    f"{arm.speedup.ratio:.4f}x [{low:.4f}, {high:.4f}]"
+                )
+    if summary.resolution is not None:
+        lines.append(f"resolution: this run tells differences of {summary.resolution:.1%} and more")
+    unmet = [arm for cell in summary.cells for arm in cell.arms if arm.target_met is False]
+    if unmet:
+        lines.append(f"target: {len(unmet)} speedups are known less well than was wanted; --max-time would narrow them")
+    if summary.spoiled_rounds:
+        lines.append(f"machine: other programs or limits spoiled {summary.spoiled_rounds:.1%} of the rounds")
+    if summary.drift is not None:
+        lines.append(f"machine: its own speed moved by {summary.drift:.0%} between slow and fast spells")
+    return lines
 
 
 def _place(cell: CellSummary) -> str:

@@ -6,8 +6,13 @@ unless it is told not to.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
+import signal
+import stat
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +21,51 @@ from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRe
 from ortbench.engines.ort import OrtEngine
 
 _FOREVER_S = 1e9
+_RUBBISH = b"this is no reply\n"
+
+
+def _crash() -> None:
+    """Read from address 0: a segmentation fault."""
+    ctypes.string_at(0)
+
+
+def _raise() -> None:
+    raise RuntimeError("scripted error")
+
+
+def _exhaust() -> None:
+    """Ask for memory beyond a limit that is set just above what is in use."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+    bytearray(1 << 32)
+
+
+def _be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hang() -> None:
+    time.sleep(_FOREVER_S)
+
+
+def _write_rubbish() -> None:
+    """Write to every pipe that is open for writing, as a library that knows no manners might."""
+    for descriptor in range(3, 64):
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                os.write(descriptor, _RUBBISH)
+
+
+_FAULTS: dict[str, Callable[[], None]] = {
+    "crash_at": _crash,
+    "abort_at": os.abort,
+    "raise_at": _raise,
+    "exhaust_at": _exhaust,
+    "kill_at": _be_killed,
+    "hang_at": _hang,
+    "rubbish_at": _write_rubbish,
+}
 
 
 class ScriptedEngine(Engine):
@@ -30,9 +80,7 @@ class ScriptedEngine(Engine):
         """Load the model in ONNX Runtime, to know the right outputs, and take the script."""
         options = request.options
         self._latency_ns = int(float(options.get("latency", 0.001)) * 1e9)
-        self._crash_at = int(options.get("crash_at", 0))
-        self._raise_at = int(options.get("raise_at", 0))
-        self._hang_at = int(options.get("hang_at", 0))
+        self._faults = {int(options.get(name, 0)): fault for name, fault in _FAULTS.items()}
         self._wrong_output = bool(options.get("wrong_output", False))
         self._fallback = bool(options.get("fallback", False))
         self._calls = 0
@@ -53,12 +101,8 @@ class ScriptedEngine(Engine):
         """Keep the core busy for the scripted latency, as a real engine would, or misbehave."""
         started = time.perf_counter_ns()
         self._calls += 1
-        if self._calls == self._crash_at:
-            ctypes.string_at(0)
-        if self._calls == self._raise_at:
-            raise RuntimeError(f"scripted error in call {self._calls}")
-        if self._calls == self._hang_at:
-            time.sleep(_FOREVER_S)
+        if self._calls in self._faults:
+            self._faults[self._calls]()
         while time.perf_counter_ns() - started < self._latency_ns:
             pass
 

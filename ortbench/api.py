@@ -8,22 +8,31 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from ortbench.engines.registry import resolve_engines, wildcard_engines
+from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
 from ortbench.results.derive import summarize_folder
-from ortbench.results.folder import CHARTS_FOLDER, check_new_folder
+from ortbench.results.folder import CHARTS_FOLDER, check_new_folder, writing_to
 from ortbench.results.schema import ArtifactRecord, Run
 from ortbench.results.source import write_derived
 from ortbench.results.summary import Summary
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.jobs import ExportJob, Reference, keep_available
-from ortbench.runner.machine import describe_machine, missing_features, own_versions, relevant_environment
+from ortbench.runner.machine import (
+    describe_machine,
+    git_commit,
+    missing_features,
+    own_versions,
+    relevant_environment,
+)
+from ortbench.runner.memory import available_mib, inputs_mib
 from ortbench.runner.planning import (
     Settings,
     StudyPlan,
@@ -32,6 +41,8 @@ from ortbench.runner.planning import (
     describe_plan,
     make_plan,
 )
+from ortbench.runner.record import StudyRecord
+from ortbench.runner.resume import EarlierPart, check_same_study, read_earlier
 from ortbench.runner.sources import is_file, parse_input_shapes, resolve_model
 from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
@@ -55,7 +66,9 @@ class CompareRequest:
     input_shape: Sequence[str] = ()
     inputs: str | None = None
     seed: int = 0
+    twins: str = "smallest"
     output: str | None = None
+    resume: bool = False
     command: Sequence[str] = ()
 
 
@@ -66,11 +79,13 @@ class PlannedComparison:
     Attributes:
         folder: where its results will go; not there yet.
         command: the words that asked for it.
+        before: what an earlier part of this study left in the folder; None for a new one.
     """
 
     plan: StudyPlan
     folder: Path
     command: tuple[str, ...]
+    before: EarlierPart | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,10 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
     model = resolve_model(request.model, request.weights, request.seed, shapes, request.inputs)
     batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full)
     folder = _output_folder(request, model.source.name)
-    check_new_folder(folder)
+    before = read_earlier(folder) if request.resume else None
+    if before is None:
+        check_new_folder(folder)
+    twins = _twins(request.twins)
     baseline = resolve_engines(request.baseline)[0].label if request.baseline else engines[0].label
 
     def settings(labels: Sequence[str]) -> Settings:
@@ -127,6 +145,7 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
             target=target,
             max_time_s=max_time_s,
             seed=request.seed,
+            twins=twins,
             input_shapes=shapes,
             inputs=model.source.inputs_file,
         )
@@ -135,11 +154,16 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
     make_plan(settings([engine.label for engine in engines]), model.source, engines)
     kept = keep_available(engines, wildcard_engines(engines_text))
     plan = make_plan(settings([engine.label for engine in kept]), model.source, kept)
-    return PlannedComparison(plan, folder, tuple(request.command))
+    planned = PlannedComparison(plan, folder, tuple(request.command), before)
+    if before is not None:
+        check_same_study(before, _new_run(planned), folder)
+    return planned
 
 
 def _output_folder(request: CompareRequest, model: str) -> Path:
     """Return where the results go: `--output`, or a new folder named after the model and the time."""
+    if request.resume and request.output is None:
+        raise UsageError("--resume goes on with the study in a folder; say which one with --output FOLDER.")
     if request.output is not None:
         return Path(request.output)
     stamp = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
@@ -167,22 +191,45 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             observer.say(f"exporting {plan.settings.model} to ONNX")
             job = stack.enter_context(ExportJob(_export_request(plan)))
         reference = stack.enter_context(Reference(plan.reference, plan.source)) if plan.needs_reference else None
-        study = stack.enter_context(contextlib.closing(Study(plan, folder, _new_run(planned), reference, observer)))
+        study = stack.enter_context(contextlib.closing(_study(planned, reference, observer)))
         if reference is not None:
             reference.ready()
         if job is not None:
             study.start_early()
             artifact = job.result()
             observer.say(f"exported to {artifact.path}")
-        if reference is not None:
+        record = _artifact_record(plan, artifact)
+        if planned.before is not None:
+            check_same_study(planned.before, msgspec.structs.replace(study.run, artifact=record), folder)
+        smallest = plan.settings.batch_sizes[0]
+        if reference is not None and inputs_mib(plan.source, smallest) < available_mib():
             # What the reference cannot run, no arm needs to try; nothing has been written yet.
-            reference.outputs(plan.settings.batch_sizes[0])
-        study.begin(_artifact_record(plan, artifact))
+            reference.outputs(smallest)
+        study.begin(record)
         run = study.measure()
     # From the record, not from memory: what is printed is what can be rebuilt.
     summary = summarize_folder(folder)
-    write_derived(folder, summary)
+    with writing_to(folder):
+        write_derived(folder, summary)
     return Comparison(folder, run, summary)
+
+
+def _study(planned: PlannedComparison, reference: Reference | None, observer: Observer) -> Study:
+    """Return the study, with what an earlier part of it measured."""
+    run, record = _new_run(planned), StudyRecord(planned.plan.settings.baseline)
+    if planned.before is None:
+        return Study(planned.plan, planned.folder, run, reference, observer, record)
+    before = planned.before
+    record.continue_from(before.rounds, before.launches)
+    record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
+    run = msgspec.structs.replace(run, created=before.run.created, command=before.run.command)
+    return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
+
+
+def _twins(text: str) -> Literal["smallest", "all"]:
+    if text not in ("smallest", "all"):
+        raise UsageError(expected_one_of("--twins", ("smallest", "all"), text))
+    return "all" if text == "all" else "smallest"
 
 
 def draw_charts(summary: Summary, folder: Path) -> list[Path]:
@@ -236,6 +283,7 @@ def _new_run(planned: PlannedComparison) -> Run:
         machine=describe_machine(),
         versions=own_versions(),
         environment=relevant_environment(),
+        git_commit=git_commit(Path.cwd()),
         cells=plan.cells,
         notes=tuple(notes),
     )

@@ -125,6 +125,12 @@ def compare(
     ] = None,
     inputs: Annotated[str | None, typer.Option(help="An .npz file with one array for each input.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, inputs and orders.", min=0)] = 0,
+    twins: Annotated[
+        str, typer.Option(help="Cells in which the baseline also runs against itself: smallest (batch size) or all.")
+    ] = "smallest",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in --output; --max-time counts what it has used.")
+    ] = False,
     output: Annotated[
         str | None, typer.Option(help="Results folder.  [default: ortbench-results/MODEL-TIMESTAMP]")
     ] = None,
@@ -148,6 +154,8 @@ def compare(
         input_shape=tuple(input_shape or ()),
         inputs=inputs,
         seed=seed,
+        twins=twins,
+        resume=resume,
         output=output,
         command=("ortbench", *sys.argv[1:]),
     )
@@ -196,6 +204,29 @@ def models(as_json: Json = False) -> None:
 
     document = models_document()
     _answer(document, models_table(document), as_json=as_json)
+
+
+@app.command(epilog="Example: ortbench doctor --max-time 2m")
+def doctor(
+    max_time: Annotated[str, typer.Option(help="For the study of an engine against itself.")] = "30s",
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Say whether this machine is fit to measure on, and how fine a difference it can resolve."""
+    import msgspec
+
+    from ortbench.doctor import advice_lines, examine, findings_table
+    from ortbench.progress import Progress
+    from ortbench.units import parse_duration
+
+    with Progress(parse_duration(max_time, "--max-time"), quiet=quiet) as progress:
+        progress.say(f"comparing ONNX Runtime with itself for {max_time}")
+        diagnosis = examine(max_time, progress)
+    document = msgspec.to_builtins(diagnosis)
+    _answer(document, findings_table(diagnosis), as_json=as_json)
+    if not as_json:
+        _print("\n".join(advice_lines(diagnosis)))
+    raise typer.Exit(DONE if diagnosis.fit else CHECK_FAILED)
 
 
 @app.command(epilog="Example: ortbench cache --clear")

@@ -7,6 +7,7 @@ OrtbenchError
 │   ├── ModelError        a model that is not in the catalog, or a file that is no usable ONNX model
 │   ├── InputShapeError   a model input whose shape or values nothing given determines
 │   └── ResultsError      a results folder or CSV that cannot be read
+├── RecordError           exit 3: the results folder can no longer be written; what is in it is kept
 ├── ExportError           exit 1: the model could not be exported, or its export does not agree with it
 └── ArmError              this arm only: the worker died, hung, or reported a fault
     └── ArmInvalid        it ran, but not what it claimed: wrong outputs, another execution provider
@@ -47,6 +48,12 @@ class InputShapeError(ModelError):
 
 class ResultsError(UsageError):
     """A results folder or CSV cannot be read."""
+
+
+class RecordError(OrtbenchError):
+    """The results folder can no longer be written, as on a full disk."""
+
+    exit_code = 3
 
 
 class ExportError(OrtbenchError):

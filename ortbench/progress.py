@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from ortbench.charts.table import answer_console, build_table
-from ortbench.results.summary import Summary
+from ortbench.results.schema import ArmKey, RoundRecord
+from ortbench.results.summary import Summary, arm_label
 from ortbench.units import format_clock, format_significant
 
-# Drawing takes some milliseconds in which nothing is measured.
+# Drawing takes some milliseconds in which nothing is measured, and more the longer the record is.
 _REDRAW_S = 1.0
+_REDRAW_SHARE = 0.005
 _LINE_S = 15.0
 
 
@@ -23,7 +25,10 @@ class Watched(Protocol):
     """What the display needs of a study."""
 
     phase: str
-    rounds: list  # type: ignore[type-arg]  # only whether there are any, and the last one
+
+    @property
+    def rounds(self) -> list[RoundRecord]:
+        """Every slice so far."""
 
     def summary(self) -> Summary:
         """Return the figures so far."""
@@ -41,6 +46,7 @@ class Progress:
         self._console = answer_console(stderr=True)
         self._live: Live | None = None
         self._last = 0.0
+        self._pause_s = _REDRAW_S
         self._seen: set[str] = set()
 
     def say(self, text: str) -> None:
@@ -71,22 +77,24 @@ class Progress:
 
     def _redraw(self, study: Watched, live: Live) -> None:
         now = time.monotonic()
-        if now - self._last < _REDRAW_S:
+        if now - self._last < self._pause_s:
             return
         self._last = now
         clock = f"{format_clock(study.elapsed_s())} of at most {format_clock(self._max_time_s)}"
         head = Text(f"{clock} · {study.phase}", style="dim")
         live.update(Group(head, build_table(study.summary())) if study.rounds else head, refresh=True)
+        self._pause_s = max(_REDRAW_S, (time.monotonic() - now) / _REDRAW_SHARE)
 
     def _line(self, study: Watched) -> None:
         """Print one cell's provisional row: at its first round, and then now and then."""
         cell_id = study.rounds[-1].cell
         now = time.monotonic()
-        if cell_id in self._seen and now - self._last < _LINE_S:
+        if cell_id in self._seen and now - self._last < max(_LINE_S, self._pause_s):
             return
         self._seen.add(cell_id)
         self._last = now
         self.say(f"{format_clock(study.elapsed_s()):>6} · {provisional_line(study.summary(), cell_id)}")
+        self._pause_s = (time.monotonic() - now) / _REDRAW_SHARE
 
 
 def provisional_line(summary: Summary, cell_id: str) -> str:
@@ -96,7 +104,8 @@ def provisional_line(summary: Summary, cell_id: str) -> str:
     for arm in cell.arms:
         if arm.latency_ms:
             ratio = f" ({format_significant(arm.speedup.ratio)}x)" if arm.speedup else ""
-            parts.append(f"{arm.engine} {format_significant(arm.latency_ms.median)} ms{ratio}")
+            label = arm_label(ArmKey(arm.engine, arm.twin))
+            parts.append(f"{label} {format_significant(arm.latency_ms.median)} ms{ratio}")
     return f"batch size {cell.batch_size}, threads {cell.threads}: {', '.join(parts)}"
 
 

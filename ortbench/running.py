@@ -46,14 +46,22 @@ def compare_and_show(request: api.CompareRequest, *, dry_run: bool, quiet: bool,
 
 def time_line(run: Run) -> str:
     """Say what the study's time went into."""
-    total = run.time_s.get("total", 0.0)
-    inside = run.time_s.get("inside_calls", 0.0)
-    parts = [f"{name} {format_seconds(run.time_s.get(key, 0.0))}" for key, name in _PARTS.items()]
-    share = inside / total if total else 0.0
-    return f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({', '.join(parts)})"
+    total, inside, rounds, starting, preparing, cpu = (run.time_s.get(name, 0.0) for name in _TIMES)
+    parts = {
+        "starting engines": starting,
+        "warming up": preparing,
+        "between calls": max(0.0, rounds - inside),
+        "idle": max(0.0, total - starting - preparing - rounds),
+    }
+    worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
+    share, parent = (inside / total if total else 0.0), (cpu / rounds if rounds else 0.0)
+    return (
+        f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({worded}); "
+        f"ortbench itself used {parent:.1%} of a CPU while engines ran"
+    )
 
 
-_PARTS = {"starting": "starting engines", "preparing": "warming up", "rounds": "rounds"}
+_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parent_cpu")
 
 
 def _draw(comparison: api.Comparison) -> None:

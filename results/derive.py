@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +13,12 @@ import msgspec
 
 from ortbench.results.folder import read_run
 from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.machine_speed import drift
+from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
-from ortbench.results.statistics import LogEstimate, estimate_over_launches, paired_log_ratios, percentile
+from ortbench.results.statistics import LogEstimate, estimate_over_launches, percentile, percentile_interval
 from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
-from ortbench.results.verdicts import Verdict, decide
+from ortbench.results.verdicts import SMALLEST_BAND, Verdict, decide, distrust, resolution
 
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
@@ -29,7 +30,7 @@ _ArmId = tuple[str, ArmKey]
 class _ArmRecord:
     """The lines of one arm in one cell, and what is concluded from them."""
 
-    slices: list[RoundRecord] = field(default_factory=list)
+    slices: Sequence[RoundRecord] = ()
     launches: list[LaunchRecord] = field(default_factory=list)
     speedup: LogEstimate | None = None
     verdict: Verdict = "inconclusive"
@@ -42,10 +43,6 @@ class _ArmRecord:
         if not self.slices:
             return "skipped", cell.reason or "the study ended before its turn"
         return "ok", None
-
-    def latencies(self) -> dict[tuple[int, int], float]:
-        """Return (launch, round) -> the slice's latency in ns."""
-        return {(line.launch, line.round): max(statistics.median(line.samples_ns), 1) for line in self.slices}
 
 
 def summarize_folder(folder: Path) -> Summary:
@@ -60,16 +57,19 @@ def summarize_folder(folder: Path) -> Summary:
 def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[LaunchRecord]) -> Summary:
     """Derive the summary: latencies, paired speedups with intervals, and verdicts over all cells."""
     records: dict[_ArmId, _ArmRecord] = defaultdict(_ArmRecord)
+    lines: dict[str, list[RoundRecord]] = defaultdict(list)
     for line in rounds:
-        records[line.cell, ArmKey(line.engine, line.twin)].slices.append(line)
+        lines[line.cell].append(line)
     for launch in launches:
         records[launch.cell, ArmKey(launch.engine, launch.twin)].launches.append(launch)
     for cell in run.cells:
-        _estimate_speedups(cell, run.baseline, records)
-    _decide_all(record for (_, arm), record in records.items() if not arm.twin)
-    notes = list(run.notes)
-    if run.state != "complete":
-        notes.append(f"this study is {run.state}: figures are of what was measured so far")
+        for arm, own in by_arm(counted(lines[cell.key.id])).items():
+            records[cell.key.id, arm].slices = own
+        _estimate_speedups(cell, lines[cell.key.id], run.baseline, records)
+    twins = [record.speedup for (_, arm), record in records.items() if arm.twin and record.speedup]
+    resolved, doubt = resolution(twins), distrust(twins)
+    _decide_all(records, max(SMALLEST_BAND, resolved or 0.0), withheld=doubt is not None)
+    notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines)]
     return Summary(
         model=run.model,
         baseline=run.baseline,
@@ -77,25 +77,43 @@ def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[Launch
         paired=True,
         machine=run.machine,
         cells=tuple(_cell(cell, run, records) for cell in run.cells),
+        resolution=resolved,
+        spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
+        drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
         notes=tuple(notes),
     )
 
 
-def _estimate_speedups(cell: PlannedCell, baseline: str, records: dict[_ArmId, _ArmRecord]) -> None:
-    against = records[cell.key.id, ArmKey(baseline)]
-    if against.status(cell)[0] != "ok":
+def _estimate_speedups(
+    cell: PlannedCell, lines: Sequence[RoundRecord], baseline: str, records: Mapping[_ArmId, _ArmRecord]
+) -> None:
+    if records[cell.key.id, ArmKey(baseline)].status(cell)[0] != "ok":
         return
-    for arm in cell.arms:
+    for arm, ratios in cell_ratios(lines, baseline).items():
         own = records[cell.key.id, arm]
-        if arm != ArmKey(baseline) and own.status(cell)[0] == "ok":
-            own.speedup = estimate_over_launches(paired_log_ratios(against.latencies(), own.latencies()))
+        if own.status(cell)[0] == "ok":
+            own.speedup = estimate_over_launches(ratios)
 
 
-def _decide_all(records: Iterable[_ArmRecord]) -> None:
-    """Decide all speedups of the study together, since each is one of many comparisons."""
-    judged = [record for record in records if record.speedup]
-    for record, verdict in zip(judged, decide([record.speedup for record in judged]), strict=True):
-        record.verdict = verdict
+def _decide_all(records: Mapping[_ArmId, _ArmRecord], band: float, *, withheld: bool) -> None:
+    """Decide all speedups of the study together, since each is one of many comparisons; a twin's for itself."""
+    judged = [record for (_, arm), record in records.items() if record.speedup and not arm.twin]
+    for record, verdict in zip(judged, decide([record.speedup for record in judged], band), strict=True):
+        record.verdict = "withheld" if withheld else verdict
+    for (_, arm), record in records.items():
+        if arm.twin:
+            [record.verdict] = decide([record.speedup])
+
+
+def _notes(run: Run, lines: Mapping[str, Sequence[RoundRecord]]) -> list[str]:
+    notes = [
+        f"{cell.key.id}: the machine was never quiet, so rounds that others disturbed count too"
+        for cell in run.cells
+        if mostly_spoiled(lines[cell.key.id])
+    ]
+    if run.state != "complete":
+        notes.append(f"this study is {run.state}: figures are of what was measured so far")
+    return notes
 
 
 def _cell(cell: PlannedCell, run: Run, records: dict[_ArmId, _ArmRecord]) -> CellSummary:
@@ -117,7 +135,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         steady=all(launch.steady for launch in record.launches) if status == "ok" else None,
         target_met=half_width is not None and half_width <= target if record.speedup and target else None,
         latency_ms=_latency(record.slices) if samples else None,
-        throughput_per_s=cell.key.batch_size * len(samples) * _NS_PER_S / max(sum(samples), 1) if samples else None,
+        throughput_per_s=cell.key.batch_size * len(samples) * _NS_PER_S / _wall_ns(record.slices) if samples else None,
         speedup=_speedup(record, run.baseline),
         rounds=len(record.slices),
         launches=len({line.launch for line in record.slices}),
@@ -144,8 +162,8 @@ def _latency(slices: Sequence[RoundRecord]) -> Latency:
         by_launch[record.launch].extend(math.log(max(sample, 1) / _NS_PER_MS) for sample in record.samples_ns)
     median = statistics.median(samples)
     spread = estimate_over_launches(list(by_launch.values()))
-    # Centred on the pooled median, which is what the interval is printed beside.
-    estimate = dataclasses.replace(spread, center=math.log(median)) if spread and median > 0 else None
+    # Around the pooled median, which is what the interval is printed beside.
+    estimate = spread.moved_to(math.log(median)) if spread and median > 0 else None
     return Latency(
         median=median,
         mean=statistics.fmean(samples),
@@ -155,7 +173,15 @@ def _latency(slices: Sequence[RoundRecord]) -> Latency:
         p95=percentile(samples, 95),
         p99=percentile(samples, 99),
         ci95=estimate.interval() if estimate else None,
+        p90_ci95=percentile_interval(samples, 90),
+        p95_ci95=percentile_interval(samples, 95),
+        p99_ci95=percentile_interval(samples, 99),
     )
+
+
+def _wall_ns(slices: Sequence[RoundRecord]) -> int:
+    """Return the wall time of an arm's slices: between its first call's beginning and its last call's end."""
+    return max(sum(line.wall_ns or sum(line.samples_ns) for line in slices), 1)
 
 
 def _cold(launches: Sequence[LaunchRecord]) -> Cold | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from ortbench.errors import ResultsError, UsageError
+from ortbench.errors import RecordError, ResultsError, UsageError
 from ortbench.results.schema import SCHEMA_VERSION, Run
 
 RUN_FILE = "run.json"
@@ -30,13 +32,30 @@ def check_new_folder(folder: Path) -> None:
         if any(folder.iterdir()):
             what = "other results" if (folder / RUN_FILE).exists() else "files"
             raise UsageError(
-                f"The output folder '{folder}' already holds {what}. Give an --output folder that is new or empty."
+                f"The output folder '{folder}' already holds {what}. Give an --output folder that is new or empty"
+                + (", or --resume to go on with the study in it." if (folder / RUN_FILE).exists() else ".")
             )
     elif folder.exists():
         raise UsageError(f"The output '{folder}' is a file; expected a folder that is new or empty.")
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(f"The output folder '{folder}' cannot be made: '{parent}' cannot be written.")
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Report what the system refuses to write into a results folder, as on a full disk.
+
+    Raises:
+        RecordError: the block could not write; what was written before is kept.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(
+            f"The results folder '{folder}' cannot be written: {error.strerror}. What was measured before is "
+            f"kept; make room, then go on with the same command and --output {folder} --resume."
+        ) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

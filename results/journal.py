@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from ortbench.errors import ResultsError
-from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE
+from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE, writing_to
 from ortbench.results.schema import LaunchRecord, RoundRecord
 
 _Record = TypeVar("_Record", RoundRecord, LaunchRecord)
@@ -20,18 +21,31 @@ class Journal:
     """Appends records to a results folder; what has been appended survives a kill of this process."""
 
     def __init__(self, folder: Path) -> None:
-        self._rounds = (folder / ROUNDS_FILE).open("ab")
-        self._launches = (folder / LAUNCHES_FILE).open("ab")
+        """Open the files, and mend a last line that a crash left torn.
+
+        Every method raises RecordError where the folder cannot be written.
+        """
+        self._folder = folder
+        with writing_to(folder):
+            for name in (ROUNDS_FILE, LAUNCHES_FILE):
+                _mend(folder / name)
+            # Unbuffered: what could not be written is not tried again when the file is closed.
+            self._rounds = (folder / ROUNDS_FILE).open("ab", buffering=0)
+            self._launches = (folder / LAUNCHES_FILE).open("ab", buffering=0)
 
     def append_round(self, records: Iterable[RoundRecord]) -> None:
         """Append one round, all its arms in one write."""
-        self._rounds.write(b"".join(msgspec.json.encode(record) + b"\n" for record in records))
-        self._rounds.flush()
+        self._write(self._rounds, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
 
     def append_launch(self, record: LaunchRecord) -> None:
         """Append how one arm was made ready, or how it ended."""
-        self._launches.write(msgspec.json.encode(record) + b"\n")
-        self._launches.flush()
+        self._write(self._launches, msgspec.json.encode(record) + b"\n")
+
+    def _write(self, file: FileIO, content: bytes) -> None:
+        """Write all of it: the system may take a part, and refuse the rest at the next try."""
+        with writing_to(self._folder):
+            while content:
+                content = content[file.write(content) :]
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +55,16 @@ class Journal:
     ) -> None:
         self._rounds.close()
         self._launches.close()
+
+
+def _mend(path: Path) -> None:
+    """Cut off what follows the last whole line."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)
 
 
 def read_rounds(folder: Path) -> list[RoundRecord]:

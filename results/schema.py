@@ -69,6 +69,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         engines: their shortest spellings, the order of `--engines`.
         settings: every setting, resolved.
         machine, versions, environment: see `runner/machine.py`.
+        git_commit: of the repository in whose folder the command ran, if any.
         time_s: wall seconds by what they were spent on.
         notes: what a reader should know, in words.
     """
@@ -85,10 +86,33 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     machine: dict[str, Any]
     versions: dict[str, str]
     environment: dict[str, str] = {}
+    git_commit: str | None = None
     artifact: ArtifactRecord | None = None
     cells: tuple[PlannedCell, ...]
     time_s: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+
+
+class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the system's counters say of one round, on the CPUs in use.
+
+    Attributes:
+        wall_s: the round's length.
+        steal_s: CPU time that the hypervisor gave to others.
+        throttled_s: how long the cgroup's quota stopped everything.
+        foreign_cpu_s: CPU time of other programs.
+        major_faults: page faults of the arms that had to read the disk.
+        frequency_mhz: of the CPU, where the system shows it.
+        clock_limits: why the GPU's clock was not at its highest, in NVML's words.
+    """
+
+    wall_s: float
+    steal_s: float = 0.0
+    throttled_s: float = 0.0
+    foreign_cpu_s: float = 0.0
+    major_faults: int = 0
+    frequency_mhz: float | None = None
+    clock_limits: tuple[str, ...] = ()
 
 
 class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +124,13 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         position: place in the round's order, from 0.
         started_s: seconds since the study began.
         samples_ns: every call's duration, in order.
+        wall_ns: the whole slice, from before its first call to after its last.
+        cpu_ns: CPU time of the arm's process in this slice, all its threads together.
+        minor_faults, major_faults: its page faults.
+        involuntary_switches: how often something else took its CPU.
+        disturbance: of the whole round, the same on each of its lines.
+        spoiled: why the round does not count, by the counters alone; None for a quiet one.
+        sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
     """
 
     cell: str
@@ -110,6 +141,14 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     twin: bool = False
     started_s: float
     samples_ns: tuple[int, ...]
+    wall_ns: int | None = None
+    cpu_ns: int | None = None
+    minor_faults: int = 0
+    major_faults: int = 0
+    involuntary_switches: int = 0
+    disturbance: Disturbance | None = None
+    spoiled: str | None = None
+    sentinel_ns: int | None = None
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +162,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
         steady: the last two windows of the warm-up agreed.
         threads: as the engine's library reports them.
         affinity: the CPUs the process may use, as seen from inside.
+        os_threads: threads of the process, as the system counts them.
+        allocator: the malloc that is really loaded.
         memory_mib: peak resident set of the process so far.
         parity, placement: plain data; see `models/parity.py` and `engines/base.py`.
     """
@@ -141,6 +182,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     steady: bool | None = None
     threads: int | None = None
     affinity: tuple[int, ...] = ()
+    os_threads: int | None = None
+    allocator: str | None = None
     memory_mib: float | None = None
     versions: dict[str, str] = {}
     boundary: str | None = None

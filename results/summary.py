@@ -23,6 +23,9 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p95: float | None = None
     p99: float | None = None
     ci95: Bounds | None = None
+    p90_ci95: Bounds | None = None
+    p95_ci95: Bounds | None = None
+    p99_ci95: Bounds | None = None
 
 
 class Speedup(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +95,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         engines: in the order of `--engines`, or of appearance in a CSV; the last is the engine under study.
         paired: the speedups compare rounds; False for figures from a CSV.
+        resolution: the smallest difference that this study can show, as a fraction, by the baseline's twins.
+        spoiled_rounds: share of the rounds that the machine's counters spoiled.
+        drift: how far apart slow and fast spells of the machine were, by the sentinel: its 90th percentile over
+            its 10th, less 1.
         notes: what a reader should know, in words.
     """
 
@@ -102,6 +109,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     paired: bool
     machine: dict[str, Any]
     cells: tuple[CellSummary, ...]
+    resolution: float | None = None
+    spoiled_rounds: float | None = None
+    drift: float | None = None
     notes: tuple[str, ...] = ()
 
 

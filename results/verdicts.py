@@ -1,17 +1,20 @@
-"""Faster, slower, same or inconclusive: what an interval allows one to say. Pure functions."""
+"""Faster, slower, same or inconclusive: what an interval allows one to say, and when nothing may be said. Pure."""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Literal
 
-from ortbench.results.statistics import CONFIDENCE, LogEstimate, p_inside, p_outside
+from ortbench.results.statistics import CONFIDENCE, LogEstimate
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "withheld"]
 
 # A difference below this is no difference to a user, however well it is resolved.
 SMALLEST_BAND = 0.01
+# One study in a hundred of a sound machine has its verdicts withheld.
+_FALSE_ALARM = 0.01
 
 
 def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND) -> list[Verdict]:
@@ -22,14 +25,14 @@ def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND)
     inconclusive is wrong stays at most 5 %.
     """
     width = math.log1p(band)
-    levels = [1.0 if e is None else min(p_outside(e, width), p_inside(e, width)) for e in estimates]
+    likeliest = [_likeliest(estimate, width) for estimate in estimates]
     verdicts: list[Verdict] = ["inconclusive"] * len(estimates)
-    by_evidence = sorted(range(len(estimates)), key=lambda index: levels[index])
+    by_evidence = sorted(range(len(estimates)), key=lambda index: likeliest[index][0])
     for rank, index in enumerate(by_evidence):
-        estimate = estimates[index]
-        if estimate is None or levels[index] > (1 - CONFIDENCE) / (len(estimates) - rank):
+        level, verdict = likeliest[index]
+        if level > (1 - CONFIDENCE) / (len(estimates) - rank):
             break
-        verdicts[index] = _direction(estimate.center, width)
+        verdicts[index] = verdict
     return verdicts
 
 
@@ -45,7 +48,47 @@ def decide_on_interval(interval: tuple[float, float] | None, band: float = SMALL
     return "same" if low >= 1 / (1 + band) and high <= 1 + band else "inconclusive"
 
 
-def _direction(center: float, width: float) -> Verdict:
-    if abs(center) <= width:
-        return "same"
-    return "faster" if center > 0 else "slower"
+def resolution(twins: Sequence[LogEstimate]) -> float | None:
+    """Return the smallest difference that a study can show: how far from 1 its twins' intervals reach.
+
+    The median over the twins, as a fraction; None where no twin has an interval.
+    """
+    reaches = [max(map(abs, bounds)) for twin in twins if (bounds := twin.log_interval())]
+    return math.expm1(statistics.median(reaches)) if reaches else None
+
+
+def distrust(twins: Sequence[LogEstimate]) -> str | None:
+    """Say why verdicts must be withheld: the baseline differs from itself more often than chance allows.
+
+    Each twin's interval excludes 1 by chance once in twenty times; the number that do is binomial. A single twin
+    is enough where it would do so at a level of 1 % divided by their number (Bonferroni).
+    """
+    levels = [min(twin.level_above(0.0), twin.level_below(0.0)) for twin in twins]
+    count, apart = len(levels), sum(level <= 1 - CONFIDENCE for level in levels)
+    if not apart or (min(levels) * count > _FALSE_ALARM and _binomial_tail(apart, count) > _FALSE_ALARM):
+        return None
+    return (
+        f"the baseline differs from its own twin in {apart} of {count} comparisons, which chance does not explain: "
+        "verdicts are withheld. `ortbench doctor` looks for the reason"
+    )
+
+
+def _likeliest(estimate: LogEstimate | None, width: float) -> tuple[float, Verdict]:
+    """Return the verdict that an estimate speaks for, and the level at which it does."""
+    if estimate is None:
+        return 1.0, "inconclusive"
+    candidates: list[tuple[float, Verdict]] = [
+        (estimate.level_above(width), "faster"),
+        (estimate.level_below(-width), "slower"),
+        (max(estimate.level_above(-width), estimate.level_below(width)), "same"),
+    ]
+    return min(candidates, key=lambda pair: pair[0])
+
+
+def _binomial_tail(successes: int, count: int) -> float:
+    """Return the probability of at least so many intervals of 95 % missing by chance."""
+    miss = 1 - CONFIDENCE
+    return sum(
+        math.comb(count, number) * miss**number * (1 - miss) ** (count - number)
+        for number in range(successes, count + 1)
+    )

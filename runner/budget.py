@@ -1,19 +1,27 @@
-"""How the time of a study is shared among launches and cells. Pure functions of what was measured so far."""
+"""How the time of a study is shared among launches and cells. Pure functions of what was measured so far.
+
+Every cell gets its fewest rounds first, in as many launches as an interval by ranks needs; then the time goes, launch
+by launch, to the group with the widest interval, and in it to the cells that have not met the target.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-MIN_LAUNCHES = 3
-# From here on a launch more narrows an interval of t less than its start costs.
-MAX_LAUNCHES = 12
-# Before this many launches a narrow interval may be luck, and the study goes on.
+# An interval of 95 % by ranks takes six launches; before that a narrow one may be luck, and the study goes on.
 LAUNCHES_BEFORE_STOPPING = 6
+# Ranks leave out the worst launch of nine and more; twelve are worth having where starting them is cheap.
+LAUNCHES_WANTED = 12
+FEWEST_LAUNCHES = 3
 _MIN_ROUNDS = 3
 _LONG_ROUND_S = 5.0
 _FIRST_LAUNCH_SHARE = 0.1
-_MEASURE_PER_OVERHEAD = 1.5
+# (length of a study in s, seconds measured for each second of starting and warming up): a long study can afford
+# launches of which nearly everything is measured, a short one needs many launches more.
+_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY = (60.0, 0.6), (300.0, 2.2), (1200.0, 7.0)
 
 
 @dataclass(frozen=True)
@@ -29,9 +37,65 @@ class CellCost:
     round_s: float
 
     @property
+    def least_rounds_s(self) -> float:
+        """The fewest rounds."""
+        return min_rounds(self.round_s) * self.round_s
+
+    @property
     def minimum_s(self) -> float:
         """Preparing and the fewest rounds."""
-        return self.prepare_s + min_rounds(self.round_s) * self.round_s
+        return self.prepare_s + self.least_rounds_s
+
+
+@dataclass(frozen=True)
+class CellState:
+    """A cell that was measured at least once.
+
+    Attributes:
+        launches: that have rounds of it.
+        excess: the widest interval's half-width over the target; infinite where there is none yet, 0 where
+            nothing is compared.
+        rounds: how many a launch should have, by the variances seen so far.
+    """
+
+    id: str
+    cost: CellCost
+    launches: int
+    excess: float
+    rounds: int = 1
+
+    @property
+    def done(self) -> bool:
+        """Whether it is known as well as was wanted, after enough launches to believe it."""
+        return self.excess <= 1 and self.launches >= LAUNCHES_BEFORE_STOPPING
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """Cells that share a launch.
+
+    Attributes:
+        index: its place in the plan.
+        start_s: starting and loading all its arms.
+        cells: those that may still be measured.
+    """
+
+    index: int
+    start_s: float
+    cells: tuple[CellState, ...]
+
+    @property
+    def open_cells(self) -> tuple[CellState, ...]:
+        """The cells that want more launches."""
+        return tuple(cell for cell in self.cells if not cell.done)
+
+
+@dataclass(frozen=True)
+class PlannedLaunch:
+    """The next launch: of which group, and how many seconds of rounds for each cell."""
+
+    group: int
+    seconds: dict[str, float]
 
 
 def min_rounds(round_s: float) -> int:
@@ -44,30 +108,31 @@ def first_launch_seconds(max_time_s: float, cells: int) -> float:
     return max_time_s * _FIRST_LAUNCH_SHARE / cells
 
 
-def allot_launch(
-    remaining_s: float, launches_done: int, start_s: float, costs: Mapping[str, CellCost]
-) -> dict[str, float]:
-    """Return the seconds of rounds for each cell in the next launch; a cell that no longer fits is left out.
+def measured_per_overhead(max_time_s: float) -> float:
+    """Return how many seconds to measure for each second of starting and warming up, by the study's length."""
+    points = (_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY)
+    if max_time_s <= points[0][0]:
+        return points[0][1]
+    for (left, low), (right, high) in itertools.pairwise(points):
+        if max_time_s <= right:
+            return low + (high - low) * math.log(max_time_s / left) / math.log(right / left)
+    return points[-1][1]
 
-    As many launches are made as leave each more time for measuring than it spends on starting and preparing,
-    since an interval over launches narrows with their number.
+
+def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: float) -> PlannedLaunch | None:
+    """Return the launch that serves the study best, or None where every target is met or nothing fits any more.
 
     Args:
-        remaining_s: of the study, or of this group's share of it.
-        launches_done: of this group.
-        start_s: starting all arms of the group.
-        costs: cell id -> cost, cheapest first; cells that were never measured are not among them.
+        groups: each after its first launch.
+        remaining_s: of the whole study.
+        max_time_s: the whole study.
     """
-    fitting = _fitting(remaining_s - start_s, costs)
-    if not fitting or launches_done >= MAX_LAUNCHES:
-        return {}
-    overhead = start_s + sum(costs[cell].prepare_s for cell in fitting)
-    least = sum(costs[cell].minimum_s - costs[cell].prepare_s for cell in fitting)
-    per_launch = overhead + max(least, overhead * _MEASURE_PER_OVERHEAD)
-    launches_left = max(1, MIN_LAUNCHES - launches_done, int(remaining_s / per_launch))
-    launches_left = min(launches_left, MAX_LAUNCHES - launches_done)
-    spare = max(0.0, remaining_s / launches_left - overhead - least)
-    return {cell: costs[cell].minimum_s - costs[cell].prepare_s + spare / len(fitting) for cell in fitting}
+    open_groups = sorted((group for group in groups if group.open_cells), key=_urgency)
+    for group in open_groups:
+        seconds = _seconds(group, _share(group, open_groups, remaining_s), remaining_s, max_time_s)
+        if seconds:
+            return PlannedLaunch(group.index, seconds)
+    return None
 
 
 def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:
@@ -79,11 +144,48 @@ def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -
     return CellCost(cost.prepare_s * scale, cost.round_s * scale)
 
 
-def _fitting(available_s: float, costs: Mapping[str, CellCost]) -> list[str]:
+def _fewest(group: GroupState) -> int:
+    return min(cell.launches for cell in group.open_cells)
+
+
+def _urgency(group: GroupState) -> tuple[int, float]:
+    """Order groups: those short of launches first, then the one with the widest interval."""
+    missing = max(0, LAUNCHES_BEFORE_STOPPING - _fewest(group))
+    return -missing, -max(cell.excess for cell in group.open_cells)
+
+
+def _share(group: GroupState, groups: Sequence[GroupState], remaining_s: float) -> float:
+    """Return the group's part of the time: alike for all that are short of launches, everything after that."""
+    short = [other for other in groups if _fewest(other) < LAUNCHES_BEFORE_STOPPING]
+    return remaining_s / len(short) if group in short else remaining_s
+
+
+def _seconds(group: GroupState, share_s: float, remaining_s: float, max_time_s: float) -> dict[str, float]:
+    fitting = _fitting(remaining_s - group.start_s, group.open_cells)
+    if not fitting:
+        return {}
+    overhead = group.start_s + sum(cell.cost.prepare_s for cell in fitting)
+    least = sum(cell.cost.least_rounds_s for cell in fitting)
+    wanted = sum(max(cell.rounds * cell.cost.round_s, cell.cost.least_rounds_s) for cell in fitting)
+    shortest = overhead + max(least, overhead * measured_per_overhead(max_time_s))
+    ideal = max(shortest, overhead + wanted)
+    done = min(cell.launches for cell in fitting)
+    # As many as the variances ask for; but enough for a good interval by ranks, if the time allows those at all.
+    enough = max(FEWEST_LAUNCHES, min(LAUNCHES_WANTED, done + int(share_s / shortest)))
+    launches = max(1, enough - done, int(share_s / ideal))
+    spare = max(0.0, min(share_s / launches, remaining_s) - overhead - least)
+    weights = [min(cell.excess, 10.0) or 1.0 for cell in fitting]
+    return {
+        cell.id: cell.cost.least_rounds_s + spare * weight / sum(weights)
+        for cell, weight in zip(fitting, weights, strict=True)
+    }
+
+
+def _fitting(available_s: float, cells: Sequence[CellState]) -> list[CellState]:
     """Return the cells whose minimum fits, cheapest first, until the next would not."""
-    fitting: list[str] = []
-    for cell, cost in sorted(costs.items(), key=lambda item: item[1].minimum_s):
-        available_s -= cost.minimum_s
+    fitting: list[CellState] = []
+    for cell in sorted(cells, key=lambda cell: cell.cost.minimum_s):
+        available_s -= cell.cost.minimum_s
         if available_s < 0:
             break
         fitting.append(cell)

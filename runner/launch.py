@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ from ortbench.engines.base import LoadRequest
 from ortbench.engines.evidence import fallback_reason
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import ArmInvalid, OrtbenchError
-from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord, Status
+from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
 from ortbench.runner.cpus import choose_cpus, thread_limit
+from ortbench.runner.memory import ArmMemory
+from ortbench.runner.pilot import calls_in
 from ortbench.runner.process import Worker
 
 LOAD_TIMEOUT_S = 300.0
@@ -28,9 +29,6 @@ PREPARE_TIMEOUT_S = 300.0
 SLICE_TIMEOUT_S = 10.0
 # A call that takes this many times what it should is taken for a hang.
 _HANG_FACTOR = 20
-# Short slices pair best; below this length, waking an arm would be a large part of it.
-_SLICE_NS = 20_000_000
-_MOST_CALLS_A_SLICE = 1000
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,19 @@ class ArmPlan:
     request: LoadRequest
 
 
+@dataclass(frozen=True)
+class ReferenceOutputs:
+    """What an arm's outputs must agree with.
+
+    Attributes:
+        engine: that gave them.
+        path: their .npz file; None where nothing is compared.
+    """
+
+    engine: str
+    path: Path | None
+
+
 @dataclass
 class Arm:
     """A running arm; its worker is None once it has failed."""
@@ -51,6 +62,14 @@ class Arm:
     loaded: protocol.Loaded | None = None
     calls: int = 1
     call_s_per_item: float = 0.0
+    peak_mib: float = 0.0
+    largest_batch: int = 0
+
+    @property
+    def memory(self) -> ArmMemory:
+        """What the process was seen to use."""
+        loaded = (self.loaded.memory_mib if self.loaded else None) or 0.0
+        return ArmMemory(loaded, max(self.peak_mib, loaded), self.largest_batch)
 
     @property
     def running_worker(self) -> Worker:
@@ -58,11 +77,13 @@ class Arm:
         assert self.worker is not None, "a failed arm takes no further part"
         return self.worker
 
-    def expect(self, prepared: protocol.Prepared, batch_size: int) -> None:
+    def expect(self, prepared: protocol.Prepared, batch_size: int, slice_ns: int) -> None:
         """Take from the warm-up how long a call is, and so how many fill a slice."""
         call_ns = statistics.median(prepared.warm_up_ns[-3:] or (prepared.first_call_ns,))
-        self.calls = max(1, min(_MOST_CALLS_A_SLICE, round(_SLICE_NS / max(call_ns, 1))))
+        self.calls = calls_in(slice_ns, call_ns)
         self.call_s_per_item = call_ns / 1e9 / batch_size
+        self.peak_mib = prepared.memory_mib or 0.0
+        self.largest_batch = max(self.largest_batch, batch_size)
 
     def fail(self) -> None:
         """End the worker; the arm takes no further part in this launch."""
@@ -113,54 +134,34 @@ class Launch:
         return failures
 
     def prepare(
-        self, cell: CellKey, keys: Sequence[ArmKey], reference: str, reference_path: Path | None
+        self, cell: CellKey, keys: Sequence[ArmKey], reference: ReferenceOutputs, slice_ns: int
     ) -> list[LaunchRecord]:
         """Make the cell's arms ready one after the other; return a record for each.
 
         Args:
             cell: the cell.
             keys: the arms that are still in the running for this cell.
-            reference: the engine that gave the reference outputs.
-            reference_path: their file.
+            reference: what their outputs must agree with.
+            slice_ns: how long a slice shall be.
         """
         records: list[LaunchRecord] = []
         for arm in self._alive(keys):
             with self._recording_failure(arm, cell.id, records):
-                records.append(self._prepare_arm(arm, cell, reference, reference_path))
+                records.append(self._prepare_arm(arm, cell, reference, slice_ns))
         return records
 
-    def run_round(
-        self, cell: CellKey, keys: Sequence[ArmKey], number: int, since: float
-    ) -> tuple[list[RoundRecord], list[LaunchRecord]]:
-        """Run one slice of each arm in the order given.
-
-        Args:
-            cell: the cell.
-            keys: in the round's order.
-            number: of the round in this launch, from 1.
-            since: `time.perf_counter()` when the study began.
-
-        Returns:
-            A record per slice, and one per arm that failed.
-        """
-        rounds: list[RoundRecord] = []
+    def run_slice(self, cell: CellKey, key: ArmKey) -> protocol.Samples | LaunchRecord:
+        """Run one slice of one arm; return its samples, or the record of its end."""
+        [arm] = self._alive([key])
         failures: list[LaunchRecord] = []
-        for position, arm in enumerate(self._alive(keys)):
-            started = time.perf_counter() - since
-            with self._recording_failure(arm, cell.id, failures):
-                samples = _run_slice(arm, cell.batch_size)
-                record = RoundRecord(
-                    cell=cell.id,
-                    launch=self.number,
-                    round=number,
-                    position=position,
-                    engine=arm.plan.key.engine,
-                    twin=arm.plan.key.twin,
-                    started_s=round(started, 6),
-                    samples_ns=samples,
-                )
-                rounds.append(record)
-        return rounds, failures
+        samples = None
+        with self._recording_failure(arm, cell.id, failures):
+            samples = _run_slice(arm, cell.batch_size)
+        return samples or failures[0]
+
+    def memory(self, keys: Sequence[ArmKey]) -> list[ArmMemory]:
+        """Return what each running arm's process was seen to use."""
+        return [arm.memory for arm in self._alive(keys)]
 
     def running(self, keys: Sequence[ArmKey]) -> list[ArmKey]:
         """Return those of `keys` whose worker is alive."""
@@ -184,18 +185,18 @@ class Launch:
         by_key = {arm.plan.key: arm for arm in self._arms if arm.worker is not None}
         return [by_key[key] for key in keys if key in by_key]
 
-    def _prepare_arm(self, arm: Arm, cell: CellKey, reference: str, reference_path: Path | None) -> LaunchRecord:
+    def _prepare_arm(self, arm: Arm, cell: CellKey, reference: ReferenceOutputs, slice_ns: int) -> LaunchRecord:
         request = protocol.Prepare(
             batch_size=cell.batch_size,
-            reference_path=str(reference_path) if reference_path else None,
-            reference=reference,
+            reference_path=str(reference.path) if reference.path else None,
+            reference=reference.engine,
         )
         timeout_s = PREPARE_TIMEOUT_S + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
         worker = arm.running_worker
         worker.wake()
         prepared = worker.ask(request, protocol.Prepared, timeout_s)
         worker.park()
-        arm.expect(prepared, cell.batch_size)
+        arm.expect(prepared, cell.batch_size, slice_ns)
         fallback = fallback_reason(prepared.evidence)
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
         return self._record(arm, cell.id, "invalid" if fallback or wrong else "ok", fallback or wrong, prepared)
@@ -234,6 +235,8 @@ class Launch:
             steady=prepared.steady,
             threads=evidence.threads,
             affinity=prepared.affinity,
+            os_threads=prepared.os_threads,
+            allocator=prepared.allocator,
             memory_mib=prepared.memory_mib,
             versions=evidence.versions,
             boundary=evidence.boundary,
@@ -242,11 +245,11 @@ class Launch:
         )
 
 
-def _run_slice(arm: Arm, batch_size: int) -> tuple[int, ...]:
+def _run_slice(arm: Arm, batch_size: int) -> protocol.Samples:
     expected_s = arm.calls * arm.call_s_per_item * batch_size
     worker = arm.running_worker
     worker.wake()
     request = protocol.Slice(calls=arm.calls)
-    samples = worker.ask(request, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s).samples_ns
+    samples = worker.ask(request, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s)
     worker.park()
     return samples

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,33 +14,59 @@ from typing import Any
 import psutil
 
 import ortbench
+from ortbench.runner import sysfs
 from ortbench.runner.cpus import allowed_cpus, cpu_quota, thread_limit
+from ortbench.runner.gpu import gpus
 
 # Anything set here changes how a library computes or allocates.
 _PREFIXES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "DNNL_", "ONEDNN_"),
-    *("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "PYTHON", "ORTBENCH_"),
+    *("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHON", "ORTBENCH_"),
+    *("TCMALLOC_", "JE_", "_RJEM_", "MIMALLOC_", "OPENVINO_"),
     *("ORT_", "ONNX", "TORCH_", "PYTORCH_", "CUDA_", "NVIDIA_"),
 )
 
+_DISTRIBUTIONS = (
+    *("numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxscript"),
+    *("torch", "torchvision", "openvino", "msgspec", "scipy"),
+)
+# Without the locks that are optional: looking for changed files must not stop a commit made meanwhile.
+_GIT_DESCRIBE = ("git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--match=", "--dirty")
+_GIT_TIMEOUT_S = 5.0
+
 
 def describe_machine() -> dict[str, Any]:
-    """Return what is known of this machine, with None where the system does not tell."""
-    cpuinfo = _cpuinfo()
+    """Return what is known of this machine, with None where the system does not tell.
+
+    Only what stays as it is: a study that is continued is compared with it key by key.
+    """
+    cpuinfo = sysfs.cpu_entries()
+    flags = cpuinfo.get("flags", "").split()
     return {
         "system": platform.system(),
         "kernel": platform.release(),
+        "kernel_version": platform.version(),
         "architecture": platform.machine(),
         "libc": " ".join(platform.libc_ver()).strip() or None,
         "cpu": cpuinfo.get("model name") or platform.processor() or None,
-        "cpu_flags": cpuinfo.get("flags", "").split(),
-        "hypervisor": "hypervisor" in cpuinfo.get("flags", "").split(),
+        "cpu_flags": flags,
+        "caches": sysfs.caches(),
+        "hypervisor": "hypervisor" in flags,
+        "virtualisation": sysfs.virtualisation(),
+        "container": sysfs.container(),
         "logical_cpus": os.cpu_count(),
         "physical_cores": psutil.cpu_count(logical=False),
+        "smt": sysfs.smt_active(),
+        "governor": sysfs.governor(),
+        "turbo": sysfs.turbo(),
+        "transparent_huge_pages": sysfs.transparent_huge_pages(),
+        "numa_nodes": sysfs.numa_nodes(),
         "allowed_cpus": allowed_cpus(),
         "cpu_quota": cpu_quota(),
         "thread_limit": thread_limit(),
         "memory_mib": round(psutil.virtual_memory().total / 1024**2),
+        "swap_mib": round(psutil.swap_memory().total / 1024**2),
+        "gpus": [f"{gpu.name}, driver {gpu.driver}" for gpu in gpus()],
     }
 
 
@@ -50,8 +79,45 @@ def machine_line(machine: dict[str, Any]) -> str:
 
 
 def own_versions() -> dict[str, str]:
-    """Return the versions that the parent knows; the arms' own stand in launches.jsonl."""
-    return {"ortbench": ortbench.__version__, "python": platform.python_version()}
+    """Return the installed versions of everything that may take part, without importing it."""
+    versions = {"ortbench": ortbench.__version__, "python": platform.python_version()}
+    for name in _DISTRIBUTIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the commit of the repository around `folder`, `-dirty` where tracked files are changed; None outside."""
+    try:
+        answer = subprocess.run(
+            _GIT_DESCRIBE,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def loaded_allocator(maps: str) -> str:
+    """Name the malloc that is really loaded, from the text of /proc/self/maps; `unknown` where that is empty."""
+    names = {line.rpartition("/")[2] for line in maps.splitlines() if "/" in line}
+    for allocator in ("tcmalloc", "jemalloc", "mimalloc"):
+        if any(name.startswith(f"lib{allocator}") for name in names):
+            return allocator
+    if any(name.startswith(("libc.so", "libc-2")) for name in names):
+        return "glibc"
+    return "musl" if any(name.startswith("ld-musl") for name in names) else "unknown"
+
+
+def count_threads() -> int | None:
+    """Return how many threads this process has, as the system counts them."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else None
 
 
 def relevant_environment() -> dict[str, str]:
@@ -67,14 +133,3 @@ def missing_features(system: str = sys.platform) -> list[str]:
     if system == "win32":
         missing += ["stopping parked engines", "noticing an engine that hangs", "memory of each engine"]
     return missing
-
-
-def _cpuinfo() -> dict[str, str]:
-    """Return the first processor's entries of /proc/cpuinfo."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    first, _, _ = text.partition("\n\n")
-    pairs = (line.partition(":") for line in first.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -6,36 +6,29 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ortbench.results.schema import LaunchRecord, PlannedCell, RoundRecord, Run, RunState
+from ortbench.results.schema import LaunchRecord, PlannedCell, Run, RunState
+from ortbench.runner.record import StudyRecord
 
 
-def finished_run(  # noqa: PLR0913 - everything that is known at the end
-    run: Run,
-    state: RunState,
-    rounds: Sequence[RoundRecord],
-    launches: Sequence[LaunchRecord],
-    skipped: Mapping[str, str],
-    time_s: Mapping[str, float],
-) -> Run:
+def finished_run(run: Run, state: RunState, record: StudyRecord, time_s: Mapping[str, float]) -> Run:
     """Return run.json's content at the end of a study.
 
     Args:
         run: as it stood at the beginning.
         state: how the study ended.
-        rounds: everything measured.
-        launches: every arm made ready, or how it ended.
-        skipped: cell id -> why it was not begun.
+        record: everything measured.
         time_s: wall seconds by what they were spent on.
     """
-    versions = dict(run.versions)
-    for record in launches:
-        versions |= record.versions
-    measured = {record.cell for record in rounds}
+    versions: dict[str, str] = {}
+    for launch in record.launches:
+        versions |= launch.versions
+    measured = {line.cell for line in record.rounds}
     return msgspec.structs.replace(
         run,
         state=state,
-        versions=versions,
-        cells=tuple(_ended(cell, launches, measured, skipped) for cell in run.cells),
+        # What was installed stands first: a study that is continued is compared with it.
+        versions=versions | run.versions,
+        cells=tuple(_ended(cell, record.launches, measured, record.skipped) for cell in run.cells),
         time_s={name: round(seconds, 3) for name, seconds in time_s.items()},
     )
 

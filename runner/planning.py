@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         target: wanted half-width of a speedup's interval, as a fraction.
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
+        twins: the cells in which the baseline also runs against itself.
     """
 
     engines: tuple[str, ...]
@@ -36,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     target: float
     max_time_s: float
     seed: int
+    twins: Literal["smallest", "all"] = "smallest"
     input_shapes: dict[str, tuple[int, ...]] = {}
     inputs: str | None = None
 
@@ -91,8 +94,12 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
     if source.path is not None:
         _refuse_torch_engines(source.path, engines)
     arms = tuple(ArmKey(label) for label in labels)
+    twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
-        PlannedCell(key=CellKey(model=source.name, batch_size=batch_size, threads=threads), arms=arms)
+        PlannedCell(
+            key=CellKey(model=source.name, batch_size=batch_size, threads=threads),
+            arms=(*arms, twin) if settings.twins == "all" or batch_size == min(settings.batch_sizes) else arms,
+        )
         for threads in settings.threads
         for batch_size in settings.batch_sizes
     )
@@ -149,10 +156,12 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     batches = ", ".join(map(str, settings.batch_sizes))
     threads = ", ".join(map(str, settings.threads))
     cells, arms = len(plan.cells), len(plan.engines)
+    twins = "every cell" if settings.twins == "all" else f"batch size {min(settings.batch_sizes)}"
     lines = [
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
         f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
         f"cells    {cells}: batch size {batches} x threads {threads}, {arms} arms each",
+        f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
     ]

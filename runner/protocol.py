@@ -48,10 +48,11 @@ class Load(Message):
 
 
 class Loaded(Message):
-    """How long each took."""
+    """How long each took, and the process's resident set after it."""
 
     import_s: float
     load_s: float
+    memory_mib: float | None = None
 
 
 class MakeReference(Message):
@@ -87,6 +88,8 @@ class Prepared(Message):
     parity: Parity
     evidence: Evidence
     affinity: tuple[int, ...]
+    os_threads: int | None
+    allocator: str
     memory_mib: float | None
 
 
@@ -97,9 +100,24 @@ class Slice(Message):
 
 
 class Samples(Message):
-    """Every call's duration in ns, in order."""
+    """Every call's duration in ns, in order, and what the process used meanwhile; see RoundRecord."""
 
     samples_ns: tuple[int, ...]
+    wall_ns: int
+    cpu_ns: int
+    minor_faults: int
+    major_faults: int
+    involuntary_switches: int
+
+
+class Sentinel(Message):
+    """Time a fixed small matrix product."""
+
+
+class SentinelTimed(Message):
+    """Its duration."""
+
+    duration_ns: int
 
 
 class Failed(Message):
@@ -115,8 +133,8 @@ class Failed(Message):
     trace: str
 
 
-Request = Probe | Export | Load | MakeReference | Prepare | Slice
-Reply = Probed | Exported | Loaded | ReferenceMade | Prepared | Samples | Failed
+Request = Probe | Export | Load | MakeReference | Prepare | Slice | Sentinel
+Reply = Probed | Exported | Loaded | ReferenceMade | Prepared | Samples | SentinelTimed | Failed
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Request)

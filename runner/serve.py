@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -20,7 +19,10 @@ from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
 from ortbench.models.parity import Parity, compare_outputs
 from ortbench.runner import protocol
+from ortbench.runner.machine import count_threads, loaded_allocator
+from ortbench.runner.sentinel import time_sentinel
 from ortbench.runner.timing import time_calls, warm_up
+from ortbench.runner.usage import peak_memory_mib, timed_slice
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
@@ -41,10 +43,14 @@ def _answer(host: EngineHost, line: bytes) -> protocol.Reply:
         return protocol.Failed(kind="Exception", message=message, trace=traceback.format_exc())
 
 
-def _carry_out(host: EngineHost, request: protocol.Request) -> protocol.Reply:
+def _carry_out(  # noqa: PLR0911 - one a request
+    host: EngineHost, request: protocol.Request
+) -> protocol.Reply:
     match request:
         case protocol.Slice(calls=calls):
-            return protocol.Samples(samples_ns=tuple(time_calls(host.engine, calls)))
+            return timed_slice(host.engine, calls)
+        case protocol.Sentinel():
+            return protocol.SentinelTimed(duration_ns=time_sentinel())
         case protocol.Load(engine=name, request=load):
             return host.load(name, load)
         case protocol.Prepare():
@@ -74,7 +80,8 @@ class EngineHost:
         self.engine = entry.create()
         self._request = request
         self.engine.load(request)
-        return protocol.Loaded(import_s=imported - started, load_s=time.perf_counter() - imported)
+        loaded = time.perf_counter()
+        return protocol.Loaded(import_s=imported - started, load_s=loaded - imported, memory_mib=peak_memory_mib())
 
     def make_reference(self, batch_size: int, path: Path) -> protocol.ReferenceMade:
         """Run one batch and save what came out."""
@@ -95,7 +102,7 @@ class EngineHost:
         durations: list[int] = []
         steady = False
         if parity.ok is not False:
-            durations, steady = warm_up(lambda: time_calls(self.engine, 1)[0])
+            durations, steady = warm_up(first_call, lambda: time_calls(self.engine, 1)[0])
         evidence = self.engine.evidence()
         # A collection in the middle of a slice would be charged to whichever call it fell into.
         gc.collect()
@@ -108,7 +115,9 @@ class EngineHost:
             parity=parity,
             evidence=evidence,
             affinity=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
-            memory_mib=_peak_memory_mib(),
+            os_threads=count_threads(),
+            allocator=loaded_allocator(_memory_maps()),
+            memory_mib=peak_memory_mib(),
         )
 
     def _parity(self, request: protocol.Prepare) -> Parity:
@@ -121,11 +130,8 @@ class EngineHost:
             return compare_outputs(outputs, dict(expected), request.reference)
 
 
-def _peak_memory_mib() -> float | None:
-    """Return the process's peak resident set."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform == "linux" else peak / 1024**2
+def _memory_maps() -> str:
+    try:
+        return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

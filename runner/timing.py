@@ -14,6 +14,8 @@ _WINDOW_NS = 20_000_000
 _MOST_CALLS_A_WINDOW = 50
 _STEADY_WITHIN = 0.1
 _WARM_UP_CAP_NS = 3 * _NS_PER_S
+# A call this long is made a second time only where it counts.
+_VERY_LONG_CALL_NS = 5 * _NS_PER_S
 
 
 def time_calls(engine: Engine, calls: int) -> list[int]:
@@ -36,22 +38,25 @@ def time_calls(engine: Engine, calls: int) -> list[int]:
     return samples
 
 
-def warm_up(call: Callable[[], int]) -> tuple[list[int], bool]:
-    """Call until two windows in a row agree, or for three seconds.
+def warm_up(first_call_ns: int, call: Callable[[], int]) -> tuple[list[int], bool]:
+    """Call until two windows in a row agree, or for three seconds, but at least once unless a call is very long.
 
     Args:
+        first_call_ns: the cold call's duration; a window of its own where calls are long.
         call: runs once and returns the duration in ns.
 
     Returns:
-        Every call's duration, and whether the last two windows' medians agreed within 10 %.
+        Every further call's duration, and whether the last two windows' medians agreed within 10 %.
     """
-    durations = [call()]
-    window = max(1, min(_MOST_CALLS_A_WINDOW, _WINDOW_NS // max(durations[0], 1)))
-    while sum(durations) < _WARM_UP_CAP_NS:
+    durations = [first_call_ns]
+    window = 1
+    while sum(durations) < _WARM_UP_CAP_NS or (len(durations) == 1 and first_call_ns < _VERY_LONG_CALL_NS):
         durations.append(call())
+        # The cold call says little about how many of the others fill a window.
+        window = max(1, min(_MOST_CALLS_A_WINDOW, _WINDOW_NS // max(durations[1], 1)))
         if is_steady(durations, window):
-            return durations, True
-    return durations, False
+            return durations[1:], True
+    return durations[1:], False
 
 
 def is_steady(durations: Sequence[int], window: int) -> bool:

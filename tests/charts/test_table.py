@@ -5,10 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
-from ortbench.charts.table import answer_console, print_summary
+from ortbench.charts.table import answer_console, footer, print_summary
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
-from ortbench.results.summary import Summary
+from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
 from tests.results.factory import make_launches, make_rounds, make_run
 
 
@@ -38,8 +38,45 @@ m, baseline torch
   ort               1         2   40.0 [38.8, 41.2]           24.7   1.98x [1.90, 2.07]   faster     ok 4e-05
   null              1         2                                                           failed
 
-null failed at batch size 1, threads 2: null hung: no answer within 10 s"""
+first use
+
+  engine   batch size   threads   import s   load s   first call ms   until steady s   memory MiB
+ ─────────────────────────────────────────────────────────────────────────────────────────────────
+  torch             1         2       1.00    0.500            9.00             1.51
+  ort               1         2       1.00    0.500            9.00             1.51
+  null              1         2       1.00    0.500            9.00             1.51
+
+null failed at batch size 1, threads 2: null hung: no answer within 10 s
+target: 1 speedups are known less well than was wanted; --max-time would narrow them"""
     )
+
+
+def test_below_the_table_stands_what_the_run_can_tell() -> None:
+    twin = ArmSummary(
+        engine="torch",
+        twin=True,
+        speedup=Speedup(baseline="torch", ratio=1.001, ci95=(0.99, 1.012), verdict="inconclusive"),
+    )
+    cell = CellSummary(model="m", batch_size=1, threads=2, arms=(ArmSummary(engine="torch"), twin))
+    summary = Summary(
+        model="m",
+        baseline="torch",
+        engines=("torch",),
+        paired=True,
+        machine={},
+        cells=(cell,),
+        resolution=0.012,
+        spoiled_rounds=0.034,
+        drift=0.25,
+        notes=("a note",),
+    )
+    assert footer(summary) == [
+        "resolution: torch against itself at batch size 1, threads 2 reads 1.0010x [0.9900, 1.0120]",
+        "resolution: this run tells differences of 1.2% and more",
+        "machine: other programs or limits spoiled 3.4% of the rounds",
+        "machine: its own speed moved by 25% between slow and fast spells",
+        "note: a note",
+    ]
 
 
 def test_columns_appear_only_where_something_varies() -> None:

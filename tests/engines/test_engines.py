@@ -109,7 +109,7 @@ def test_a_scripted_error_is_passed_on(model_file: Path) -> None:
         prepare = protocol.Prepare(batch_size=1, reference_path=None, reference="")
         with pytest.raises(ArmError) as caught:
             worker.ask(prepare, protocol.Prepared, 60)
-    assert str(caught.value) == "RuntimeError: scripted error in call 1"
+    assert str(caught.value) == "RuntimeError: scripted error"
 
 
 def test_a_scripted_hang_is_noticed(model_file: Path) -> None:

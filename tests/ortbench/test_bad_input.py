@@ -110,7 +110,8 @@ def test_an_output_folder_with_other_results_is_refused(ortbench: CommandLine, t
     folder.mkdir()
     (folder / "run.json").write_text("{}", encoding="ascii")
     assert refused(ortbench, "compare", "--output", folder) == (
-        f"The output folder '{folder}' already holds other results. Give an --output folder that is new or empty."
+        f"The output folder '{folder}' already holds other results. Give an --output folder that is new or empty, "
+        "or --resume to go on with the study in it."
     )
     assert [path.name for path in folder.iterdir()] == ["run.json"]
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from ortbench.progress import Progress, provisional_line
 from ortbench.results.derive import summarize
-from ortbench.results.schema import RoundRecord
+from ortbench.results.schema import ArmKey, RoundRecord
 from ortbench.results.summary import Summary
 from tests.results.factory import make_launches, make_rounds, make_run
 
@@ -41,6 +42,14 @@ def test_without_a_terminal_each_cell_is_a_plain_line_once(capsys: pytest.Captur
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "  1:05 · batch size 1, threads 2: torch 80.0 ms, ort 40.0 ms (2.00x)\n"
+
+
+def test_a_twin_is_told_from_its_engine() -> None:
+    twin = [msgspec.structs.replace(line, engine="torch", twin=True) for line in ROUNDS if line.engine == "ort"]
+    run = make_run(["torch"])
+    cells = tuple(msgspec.structs.replace(cell, arms=(*cell.arms, ArmKey("torch", twin=True))) for cell in run.cells)
+    summary = summarize(msgspec.structs.replace(run, cells=cells), [*ROUNDS, *twin], make_launches(["torch"], 1))
+    assert provisional_line(summary, "b1-t2").endswith("torch 80.0 ms, torch (twin) 40.0 ms (2.00x)")
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.results.derive import summarize
+from ortbench.results.schema import ArmKey
 from ortbench.results.summary import ArmSummary, Summary
 from tests.results.factory import make_launches, make_rounds, make_run
 
@@ -116,3 +118,91 @@ def test_a_sample_of_zero_nanoseconds_is_no_division_by_zero() -> None:
     speedup = arm(summarize(make_run(), rounds, make_launches(["torch", "ort"], 2)), "ort").speedup
     assert speedup is not None
     assert math.isfinite(speedup.ratio)
+
+
+def study_with_twin(twin_ms: float, launches: int = 6) -> Summary:
+    """Return a study in which torch takes 80 ms, ort 40 and torch's twin `twin_ms`, each launch a little different."""
+    run = make_run()
+    cells = tuple(msgspec.structs.replace(cell, arms=(*cell.arms, ArmKey("torch", twin=True))) for cell in run.cells)
+    spread = [1 + 0.001 * number for number in range(launches)]
+    rounds = make_rounds({"torch": [[80.0]] * launches, "ort": [[40 * factor] for factor in spread]})
+    twins = [
+        msgspec.structs.replace(line, twin=True)
+        for line in make_rounds({"torch": [[twin_ms * factor] for factor in reversed(spread)]})
+    ]
+    records = [*make_launches(["torch", "ort"], launches), *make_launches(["torch"], launches, twin=True)]
+    return summarize(msgspec.structs.replace(run, cells=cells), [*rounds, *twins], records)
+
+
+def test_the_twin_has_a_speedup_of_its_own_and_tells_the_resolution() -> None:
+    summary = study_with_twin(79.8)
+    twin = next(arm for arm in summary.cells[0].arms if arm.twin)
+    assert twin.speedup is not None
+    low, high = twin.speedup.ci95 or (0, 0)
+    assert low < 1 < high
+    assert summary.resolution == pytest.approx(max(high - 1, 1 / low - 1))
+    assert arm(summary, "ort").speedup.verdict == "faster"  # type: ignore[union-attr]  # it has one
+
+
+def test_verdicts_are_withheld_where_the_baseline_differs_from_itself() -> None:
+    summary = study_with_twin(70)
+    speedup = arm(summary, "ort").speedup
+    assert speedup is not None
+    assert speedup.verdict == "withheld"
+    assert speedup.ratio == pytest.approx(2, rel=0.01)
+    assert summary.notes[0].startswith("the baseline differs from its own twin in 1 of 1 comparisons")
+
+
+def test_a_difference_below_the_resolution_is_not_called_one() -> None:
+    rounds = make_rounds({"torch": [[80.0]] * 6, "ort": [[80 / 1.03 * (1 + 0.0001 * n)] for n in range(6)]})
+    noisy = [0.95, 1.05, 0.96, 1.04, 0.97, 1.03]
+    twins = [msgspec.structs.replace(line, twin=True) for line in make_rounds({"torch": [[80 * f] for f in noisy]})]
+    run = make_run()
+    with_twin = msgspec.structs.replace(
+        run,
+        cells=tuple(msgspec.structs.replace(c, arms=(*c.arms, ArmKey("torch", twin=True))) for c in run.cells),
+    )
+    alone = arm(summarize(run, rounds, make_launches(["torch", "ort"], 6)), "ort").speedup
+    beside = arm(summarize(with_twin, [*rounds, *twins], make_launches(["torch", "ort"], 6)), "ort").speedup
+    assert alone is not None
+    assert beside is not None
+    assert (alone.verdict, beside.verdict) == ("faster", "same")
+
+
+def test_spoiled_rounds_are_left_out_and_their_share_is_told() -> None:
+    rounds = make_rounds({"torch": [[80, 80, 80, 80]], "ort": [[40, 40, 40, 400]]})
+    spoiled = [msgspec.structs.replace(line, spoiled="steal") if line.round == 4 else line for line in rounds]
+    summary = summarize(make_run(), spoiled, make_launches(["torch", "ort"], 1))
+    latency = arm(summary, "ort").latency_ms
+    assert latency is not None
+    assert latency.max == 40
+    assert summary.spoiled_rounds == 0.25
+
+
+def test_a_machine_that_is_never_quiet_is_measured_all_the_same_with_a_note() -> None:
+    rounds = make_rounds({"torch": [[80, 80]], "ort": [[40, 40]]})
+    spoiled = [msgspec.structs.replace(line, spoiled="steal") for line in rounds]
+    summary = summarize(make_run(), spoiled, make_launches(["torch", "ort"], 1))
+    assert arm(summary, "ort").samples == 2
+    assert summary.notes == ("b1-t2: the machine was never quiet, so rounds that others disturbed count too",)
+
+
+def test_throughput_is_items_over_the_wall_time_of_slices() -> None:
+    rounds = [
+        msgspec.structs.replace(line, wall_ns=50_000_000) for line in make_rounds({"torch": [[40, 40]]}, cell="b1-t2")
+    ]
+    summary = summarize(make_run(["torch"]), rounds, make_launches(["torch"], 1))
+    assert arm(summary, "torch").throughput_per_s == pytest.approx(2 / 0.1)
+
+
+def test_percentiles_pool_the_launches_and_carry_intervals() -> None:
+    summary = summarize(
+        make_run(["torch"]),
+        make_rounds({"torch": [[float(number) for number in range(1, 51)], [float(n) for n in range(51, 101)]]}),
+        make_launches(["torch"], 2),
+    )
+    latency = arm(summary, "torch").latency_ms
+    assert latency is not None
+    assert latency.p90 == pytest.approx(90.1)
+    assert latency.p90_ci95 == (84, 96)
+    assert [latency.p95, latency.p95_ci95, latency.p99, latency.p99_ci95] == [None] * 4

@@ -119,9 +119,26 @@ def test_an_output_folder_must_be_new_or_empty(folder: Path, tmp_path: Path) -> 
     with pytest.raises(UsageError) as caught:
         check_new_folder(folder)
     assert str(caught.value) == (
-        f"The output folder '{folder}' already holds other results. Give an --output folder that is new or empty."
+        f"The output folder '{folder}' already holds other results. Give an --output folder that is new or empty, "
+        "or --resume to go on with the study in it."
     )
     with pytest.raises(UsageError, match="is a file; expected a folder"):
         check_new_folder(folder / "run.json")
     with pytest.raises(UsageError, match="cannot be made"):
         check_new_folder(folder / "run.json" / "below")
+
+
+def test_a_torn_last_line_is_mended_before_more_is_appended(folder: Path) -> None:
+    path = folder / "rounds.jsonl"
+    path.write_bytes(path.read_bytes()[:-7])
+    with Journal(folder) as journal:
+        journal.append_round(ROUNDS[:1])
+    assert read_rounds(folder) == [*ROUNDS[:-1], ROUNDS[0]]
+    assert read_launches(folder) == LAUNCHES
+
+
+def test_a_file_that_is_one_torn_line_is_mended_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rounds.jsonl").write_bytes(b'{"cell":"b1')
+    with Journal(tmp_path):
+        pass
+    assert read_rounds(tmp_path) == []

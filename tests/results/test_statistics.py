@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 from ortbench.results.statistics import (
     LogEstimate,
     estimate_over_launches,
-    p_inside,
-    p_outside,
     paired_log_ratios,
     percentile,
+    percentile_interval,
+    signed_rank_margin,
+    signed_rank_tail,
 )
 
 LOGS = st.floats(-3, 3)
+LAUNCHES = st.lists(LOGS, min_size=2, max_size=14).map(tuple)
 
 
 def test_nothing_gives_no_estimate() -> None:
@@ -32,25 +35,96 @@ def test_one_launch_gives_an_estimate_without_an_interval() -> None:
     assert estimate.relative_half_width() is None
 
 
-def test_the_interval_is_students_over_launch_medians() -> None:
-    estimate = estimate_over_launches([[0.0, 0.1, 5.0], [0.3], [0.2, 0.2]])
-    assert estimate is not None
-    assert estimate.center == pytest.approx(0.2)
+def test_a_launch_is_the_median_of_its_rounds() -> None:
+    assert estimate_over_launches([[0.0, 0.1, 5.0], [], [0.3]]) == LogEstimate((0.1, 0.3))
+
+
+def test_the_signed_rank_distribution_is_that_of_all_sign_patterns() -> None:
+    for count in range(1, 9):
+        sums = [
+            sum(rank for rank, sign in enumerate(signs, start=1) if sign) for signs in product((0, 1), repeat=count)
+        ]
+        expected = [sum(total <= k for total in sums) / len(sums) for k in range(count * (count + 1) // 4 + 1)]
+        assert signed_rank_tail(count)[: len(expected)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    # The critical values of the signed-rank table, two-sided, which are the averages left out at each end.
+    ("count", "margin"),
+    [(2, None), (5, None), (6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52)],
+)
+def test_the_margin_is_that_of_published_tables(count: int, margin: int | None) -> None:
+    assert signed_rank_margin(count, 0.05) == margin
+
+
+def test_six_launches_give_their_range() -> None:
+    assert LogEstimate((0.3, 0.1, 0.2, 0.5, 0.4, 0.9)).log_interval() == (0.1, 0.9)
+
+
+def test_a_bad_launch_of_twelve_hardly_widens_the_interval() -> None:
+    sound = [0.5 + 0.01 * step for step in range(-6, 6)]
+    spoiled = LogEstimate((*sound[:-1], 3.0))
+    assert spoiled.log_interval()[1] < 0.56  # type: ignore[index]  # twelve launches have an interval
+    assert spoiled.center == pytest.approx(LogEstimate(tuple(sound)).center, abs=0.01)
+
+
+def test_few_launches_get_students_interval_but_never_less_than_their_range() -> None:
     # t(0.975, 2) = 4.302653, standard error 0.1/sqrt(3).
     half = 4.302653 * 0.1 / math.sqrt(3)
-    assert estimate.interval() == pytest.approx((math.exp(0.2 - half), math.exp(0.2 + half)))
+    assert LogEstimate((0.1, 0.2, 0.3)).log_interval() == pytest.approx((0.2 - half, 0.2 + half))
+    low, high = LogEstimate((0.0, 0.0, 0.0, 0.0, 1.0)).log_interval() or (9, -9)
+    assert low <= 0
+    assert high >= 1
 
 
-@given(st.lists(st.lists(LOGS, min_size=1, max_size=5), min_size=2, max_size=8), LOGS)
+@given(LAUNCHES, LOGS)
 def test_a_common_factor_moves_the_interval_and_not_its_relative_width(
-    launches: list[list[float]], shift: float
+    launches: tuple[float, ...], shift: float
 ) -> None:
-    plain = estimate_over_launches(launches)
-    moved = estimate_over_launches([[value + shift for value in launch] for launch in launches])
-    assert plain is not None
-    assert moved is not None
+    plain, moved = LogEstimate(launches), LogEstimate(tuple(value + shift for value in launches))
     assert moved.center == pytest.approx(plain.center + shift, abs=1e-9)
     assert moved.relative_half_width() == pytest.approx(plain.relative_half_width(), rel=1e-6, abs=1e-9)
+
+
+@given(LAUNCHES, LOGS)
+def test_moving_an_estimate_moves_its_interval_along(launches: tuple[float, ...], center: float) -> None:
+    plain = LogEstimate(launches)
+    moved = plain.moved_to(center)
+    assert moved.center == pytest.approx(center, abs=1e-9)
+    step = center - plain.center
+    assert moved.log_interval() == pytest.approx([end + step for end in plain.log_interval() or ()], abs=1e-9)
+
+
+@given(LAUNCHES)
+def test_the_estimate_lies_in_its_interval_and_that_in_wider_ones(launches: tuple[float, ...]) -> None:
+    estimate = LogEstimate(launches)
+    intervals = [estimate.log_interval(confidence) for confidence in (0.8, 0.95, 0.99, 0.9999)]
+    for interval in intervals:
+        assert interval is not None
+        assert interval[0] <= estimate.center <= interval[1]
+    for inner, outer in pairwise(intervals):
+        assert inner is not None
+        assert outer is not None
+        assert outer[0] <= inner[0] + 1e-12
+        assert inner[1] <= outer[1] + 1e-12
+
+
+@given(LAUNCHES, st.floats(-3.5, 3.5), st.sampled_from([0.2, 0.05, 0.01, 0.001]))
+def test_the_level_says_whether_an_interval_clears_a_bound(
+    launches: tuple[float, ...], bound: float, level: float
+) -> None:
+    estimate = LogEstimate(launches)
+    interval = estimate.log_interval(1 - level)
+    assert interval is not None
+    found = estimate.level_above(bound)
+    if abs(interval[0] - bound) > 1e-9 and abs(found - level) > 1e-9:
+        assert (found <= level) == (interval[0] > bound)
+
+
+@given(LAUNCHES, LOGS)
+def test_above_and_below_mirror_each_other(launches: tuple[float, ...], bound: float) -> None:
+    mirrored = LogEstimate(tuple(-value for value in launches))
+    assert LogEstimate(launches).level_above(bound) == pytest.approx(mirrored.level_below(-bound), abs=1e-9)
 
 
 @given(st.dictionaries(st.tuples(st.integers(1, 3), st.integers(1, 5)), st.floats(0.1, 1e3)))
@@ -71,35 +145,21 @@ def test_only_rounds_that_both_arms_ran_are_paired() -> None:
 def test_a_percentile_needs_enough_samples(percent: int, enough: int) -> None:
     ordered = [float(number) for number in range(enough)]
     assert percentile(ordered[:-1], percent) is None
+    assert percentile_interval(ordered[:-1], percent) is None
     assert percentile(ordered, percent) == pytest.approx((enough - 1) * percent / 100)
 
 
-@given(st.floats(-0.5, 0.5), st.floats(1e-4, 0.2), st.integers(1, 20), st.floats(0, 0.1))
-def test_the_level_of_a_verdict_is_where_its_interval_touches_the_band(
-    center: float, error: float, degrees: int, band: float
-) -> None:
-    estimate = LogEstimate(center, error, degrees)
-    level = p_outside(estimate, band)
-    if 1e-6 < level < 0.999:
-        low, high = estimate.interval(1 - level) or (0, 0)
-        nearest = math.log(low) if center > 0 else -math.log(high)
-        assert nearest == pytest.approx(band, abs=1e-6)
-    assert p_outside(estimate, band) == 1 or p_inside(estimate, band) == 1
+def test_a_percentiles_interval_lies_between_the_order_statistics_of_the_binomial() -> None:
+    # 100 samples: P(Bin(100, 0.9) <= 83) = 0.0206, <= 84: 0.0399; <= 94: 0.9424, <= 95: 0.9763.
+    ordered = [float(number) for number in range(1, 101)]
+    assert percentile_interval(ordered, 90) == (84.0, 96.0)
 
 
-def test_intervals_cover_the_truth_when_launches_differ() -> None:
-    """A launch bias of 0.7 %, noise of 1 % and bursts: ignoring the launches would cover far less than 95 %."""
-    generator = random.Random(1)
-    hits = 0
-    for _ in range(400):
-        launches = []
-        for _ in range(8):
-            bias = generator.gauss(0, 0.007)
-            rounds = [bias + generator.gauss(0, 0.01) for _ in range(15)]
-            launches.append([v + math.log(3) * generator.choice((-1, 1)) * (generator.random() < 0.1) for v in rounds])
-        estimate = estimate_over_launches(launches)
-        assert estimate is not None
-        low, high = estimate.interval() or (0, 0)
-        hits += low <= 1 <= high
-    # 400 studies at 95 %: fewer than 365 happen once in a thousand.
-    assert hits >= 365
+@given(st.integers(1000, 1500), st.integers(0, 2**32), st.sampled_from([90, 95, 99]))
+def test_a_percentile_lies_in_its_interval(count: int, seed: int, percent: int) -> None:
+    generator = random.Random(seed)
+    ordered = sorted(generator.choice((1.0, generator.random() * 9)) for _ in range(count))
+    low, high = percentile_interval(ordered, percent) or (1e9, -1e9)
+    found = percentile(ordered, percent)
+    assert found is not None
+    assert low <= found <= high

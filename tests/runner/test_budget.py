@@ -1,58 +1,128 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.runner.budget import (
-    MAX_LAUNCHES,
+    LAUNCHES_BEFORE_STOPPING,
     CellCost,
-    allot_launch,
+    CellState,
+    GroupState,
     expected_cell_cost,
     first_launch_seconds,
+    measured_per_overhead,
     min_rounds,
+    next_launch,
 )
 
-COSTS = st.dictionaries(
-    st.sampled_from(["b1", "b4", "b16", "b64"]),
-    st.builds(CellCost, st.floats(0.01, 30), st.floats(0.001, 60)),
-    min_size=1,
+COSTS = st.builds(CellCost, st.floats(0.01, 30), st.floats(0.001, 60))
+EXCESSES = st.one_of(st.floats(0, 50), st.just(math.inf))
+CELLS = st.lists(
+    st.builds(CellState, st.just("b"), COSTS, st.integers(1, 30), EXCESSES, st.integers(1, 500)), min_size=1, max_size=4
 )
 
 
-@given(st.floats(0, 3600), st.integers(1, 20), st.floats(0.1, 60), COSTS)
-def test_a_launch_never_costs_more_than_there_is_left(
-    remaining: float, done: int, start: float, costs: dict[str, CellCost]
-) -> None:
-    allotted = allot_launch(remaining, done, start, costs)
-    if allotted:
-        total = start + sum(costs[cell].prepare_s + seconds for cell, seconds in allotted.items())
+@st.composite
+def group_states(draw: st.DrawFn) -> list[GroupState]:
+    groups = []
+    for index in range(draw(st.integers(1, 3))):
+        cells = draw(CELLS)
+        named = tuple(
+            CellState(f"b{place}-g{index}", cell.cost, cell.launches, cell.excess, cell.rounds)
+            for place, cell in enumerate(cells)
+        )
+        groups.append(GroupState(index, draw(st.floats(0.1, 60)), named))
+    return groups
+
+
+def cell(name: str = "b1", launches: int = 1, excess: float = 3.0, cost: tuple[float, float] = (1, 0.1)) -> CellState:
+    return CellState(name, CellCost(*cost), launches, excess, rounds=10)
+
+
+def group(*cells: CellState, index: int = 0, start_s: float = 1.0) -> GroupState:
+    return GroupState(index, start_s, cells)
+
+
+@given(group_states(), st.floats(0, 3600))
+def test_a_launch_never_costs_more_than_there_is_left(groups: list[GroupState], remaining: float) -> None:
+    planned = next_launch(groups, remaining, 3600)
+    if planned:
+        chosen = groups[planned.group]
+        costs = {state.id: state.cost for state in chosen.cells}
+        total = chosen.start_s + sum(costs[name].prepare_s + s for name, s in planned.seconds.items())
         assert total <= remaining * (1 + 1e-9) + 1e-6
 
 
-@given(st.floats(0, 3600), st.integers(1, 20), st.floats(0.1, 60), COSTS)
-def test_every_cell_of_a_launch_gets_its_fewest_rounds(
-    remaining: float, done: int, start: float, costs: dict[str, CellCost]
+@given(group_states(), st.floats(0, 3600))
+def test_only_cells_that_want_more_are_measured_and_each_gets_its_fewest_rounds(
+    groups: list[GroupState], remaining: float
 ) -> None:
-    for cell, seconds in allot_launch(remaining, done, start, costs).items():
-        assert seconds >= min_rounds(costs[cell].round_s) * costs[cell].round_s * (1 - 1e-9) - 1e-9
+    planned = next_launch(groups, remaining, 3600)
+    if planned:
+        states = {state.id: state for state in groups[planned.group].cells}
+        for name, seconds in planned.seconds.items():
+            assert not states[name].done
+            assert seconds >= states[name].cost.least_rounds_s * (1 - 1e-9)
+
+
+def test_a_study_ends_when_every_target_is_met_after_enough_launches() -> None:
+    assert next_launch([group(cell(launches=6, excess=1.0))], 100, 300) is None
+    assert next_launch([group(cell(launches=5, excess=0.5))], 100, 300) is not None
+    assert next_launch([group(cell(launches=6, excess=1.01))], 100, 300) is not None
+
+
+def test_a_cell_in_which_nothing_is_compared_ends_after_enough_launches() -> None:
+    assert next_launch([group(cell(launches=LAUNCHES_BEFORE_STOPPING, excess=0.0))], 100, 300) is None
+
+
+def test_every_group_gets_its_launches_before_the_widest_interval_gets_more() -> None:
+    narrow = group(cell("a", launches=2, excess=1.5), index=0)
+    wide = group(cell("b", launches=9, excess=40.0), index=1)
+    planned = next_launch([narrow, wide], 200, 300)
+    assert planned is not None
+    assert planned.group == 0
+
+
+def test_then_the_time_goes_to_the_widest_interval() -> None:
+    groups = [group(cell(f"b{i}", launches=8, excess=excess), index=i) for i, excess in enumerate((2.0, 7.0, 3.0))]
+    planned = next_launch(groups, 200, 300)
+    assert planned is not None
+    assert planned.group == 1
+
+
+def test_within_a_launch_the_wider_interval_gets_more_and_a_finished_cell_nothing() -> None:
+    cells = (cell("a", 6, 1.5), cell("b", 6, 6.0), cell("c", 6, 0.9))
+    planned = next_launch([group(*cells)], 200, 300)
+    assert planned is not None
+    assert set(planned.seconds) == {"a", "b"}
+    assert planned.seconds["b"] > 2 * planned.seconds["a"]
 
 
 def test_cells_that_no_longer_fit_are_left_out_dearest_first() -> None:
-    costs = {"b1": CellCost(1, 0.2), "b16": CellCost(5, 3), "b256": CellCost(60, 40)}
-    assert set(allot_launch(30, 1, 5, costs)) == {"b1", "b16"}
-    assert set(allot_launch(8, 1, 5, costs)) == {"b1"}
-    assert allot_launch(5, 1, 5, costs) == {}
+    cells = (cell("b1", cost=(1, 0.2)), cell("b16", cost=(5, 3)), cell("b256", cost=(60, 40)))
+    planned = next_launch([group(*cells, start_s=5)], 30, 300)
+    assert planned is not None
+    assert set(planned.seconds) == {"b1", "b16"}
+    assert next_launch([group(*cells, start_s=5)], 5, 300) is None
 
 
-def test_launches_end_at_the_maximum() -> None:
-    assert allot_launch(1e6, MAX_LAUNCHES, 1, {"b1": CellCost(0.1, 0.1)}) == {}
+def test_a_group_that_no_longer_fits_leaves_the_time_to_the_next() -> None:
+    dear = group(cell("a", cost=(60, 40)), index=0)
+    cheap = group(cell("b", cost=(1, 0.1), excess=1.5), index=1)
+    planned = next_launch([dear, cheap], 20, 300)
+    assert planned is not None
+    assert planned.group == 1
 
 
-def test_time_is_shared_among_the_launches_that_are_left() -> None:
-    # 11 launches of 100 s are left; each has 10 s of overhead.
-    allotted = allot_launch(1100, 1, 5, {"b1": CellCost(5, 0.1)})
-    assert allotted == {"b1": pytest.approx(90)}
+def test_a_longer_study_measures_more_for_each_second_of_overhead() -> None:
+    ratios = [measured_per_overhead(seconds) for seconds in (10, 60, 150, 300, 600, 1200, 7200)]
+    assert ratios == sorted(ratios)
+    # 65 % of five minutes and 85 % of twenty are to be spent inside calls.
+    assert ratios[3] / (1 + ratios[3]) > 0.65
+    assert ratios[5] / (1 + ratios[5]) > 0.85
 
 
 @pytest.mark.parametrize(("round_s", "rounds"), [(0.1, 3), (5, 3), (5.1, 1), (60, 1)])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from ortbench.engines.registry import resolve_engines
 from ortbench.errors import ModelError, UsageError
 from ortbench.models.catalog import find_model
+from ortbench.results.schema import ArmKey
 from ortbench.runner.planning import (
     FULL_BATCH_SIZES,
     Settings,
@@ -39,6 +41,14 @@ def test_cells_of_equal_threads_share_a_launch() -> None:
         [(1, 1), (1, 4)],
         [(2, 1), (2, 4)],
     ]
+
+
+def test_the_baseline_has_a_twin_at_the_smallest_batch_size_or_in_every_cell() -> None:
+    twin = ArmKey("torch", twin=True)
+    assert [twin in cell.arms for cell in plan().cells] == [True, False, True, False]
+    study = plan()
+    everywhere = make_plan(msgspec.structs.replace(study.settings, twins="all"), study.source, study.engines)
+    assert all(cell.arms == (ArmKey("torch"), ArmKey("ort"), twin) for cell in everywhere.cells)
 
 
 def test_an_export_is_needed_only_by_engines_that_run_one() -> None:
@@ -80,6 +90,7 @@ def test_the_plan_says_what_and_how_long() -> None:
         "model    tiny (random weights, fp32, seed 0)",
         "engines  torch, ort; baseline torch",
         "cells    4: batch size 1, 4 x threads 1, 2, 2 arms each",
+        "twin     torch also runs against itself at batch size 1",
         "time     up to 5 min of measuring, less once every speedup is known within ±2 %",
     ]
 

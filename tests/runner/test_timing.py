@@ -38,20 +38,31 @@ def calls_of(durations: list[int]) -> Iterator[int]:
 
 
 def test_warm_up_ends_when_two_windows_agree() -> None:
-    durations = calls_of([900_000_000, 300_000_000, 100_000_000, 101_000_000, 1])
-    assert warm_up(lambda: next(durations)) == ([900_000_000, 300_000_000, 100_000_000, 101_000_000], True)
+    durations = calls_of([300_000_000, 100_000_000, 101_000_000, 1])
+    assert warm_up(900_000_000, lambda: next(durations)) == ([300_000_000, 100_000_000, 101_000_000], True)
+
+
+def test_a_first_call_that_was_not_cold_needs_only_one_more() -> None:
+    durations = calls_of([700_000_000, 1])
+    assert warm_up(690_000_000, lambda: next(durations)) == ([700_000_000], True)
 
 
 def test_warm_up_gives_up_after_three_seconds_and_says_so() -> None:
-    durations = calls_of([2_000_000_000, 1_000_000_000])
-    assert warm_up(lambda: next(durations)) == ([2_000_000_000, 1_000_000_000], False)
+    durations = calls_of([1_000_000_000])
+    assert warm_up(2_000_000_000, lambda: next(durations)) == ([1_000_000_000], False)
+
+
+def test_a_long_call_is_repeated_once_and_a_very_long_one_not() -> None:
+    durations = calls_of([4_000_000_000])
+    assert warm_up(4_100_000_000, lambda: next(durations)) == ([4_000_000_000], True)
+    assert warm_up(5_000_000_000, lambda: next(durations)) == ([], False)
 
 
 def test_short_calls_are_judged_by_windows_of_many() -> None:
     durations = calls_of([1_000_000] * 100)
-    called, steady = warm_up(lambda: next(durations))
+    called, steady = warm_up(50_000_000, lambda: next(durations))
     assert steady
-    assert len(called) == 40
+    assert len(called) == 39
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""From the record's lines to paired log ratios: which rounds count, and who is compared with whom. Pure functions."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from ortbench.results.schema import ArmKey, RoundRecord
+from ortbench.results.statistics import paired_log_ratios
+
+# Where more rounds than this are spoiled, the machine is never quiet, and leaving them out would leave too little.
+_MOST_SPOILED = 0.5
+
+
+def counted(lines: Sequence[RoundRecord]) -> Sequence[RoundRecord]:
+    """Return the lines of a cell that count: the unspoiled ones, or all where most are spoiled."""
+    return lines if mostly_spoiled(lines) else [line for line in lines if line.spoiled is None]
+
+
+def mostly_spoiled(lines: Sequence[RoundRecord]) -> bool:
+    """Say whether so many lines of a cell are spoiled that none can be left out."""
+    return sum(line.spoiled is not None for line in lines) > _MOST_SPOILED * len(lines)
+
+
+def latencies(lines: Sequence[RoundRecord]) -> dict[tuple[int, int], float]:
+    """Return (launch, round) -> the latency in ns of one arm's slice: the median of its calls."""
+    return {(line.launch, line.round): max(statistics.median(line.samples_ns), 1) for line in lines}
+
+
+def by_arm(lines: Sequence[RoundRecord]) -> Mapping[ArmKey, list[RoundRecord]]:
+    """Group a cell's lines by arm."""
+    grouped: dict[ArmKey, list[RoundRecord]] = defaultdict(list)
+    for line in lines:
+        grouped[ArmKey(line.engine, line.twin)].append(line)
+    return grouped
+
+
+def cell_ratios(lines: Sequence[RoundRecord], baseline: str) -> dict[ArmKey, list[list[float]]]:
+    """Return, for every arm of a cell but the baseline, log(baseline / arm) of the rounds that count, by launch."""
+    arms = {arm: latencies(own) for arm, own in by_arm(counted(lines)).items()}
+    against = arms.pop(ArmKey(baseline), {})
+    return {arm: ratios for arm, own in arms.items() if (ratios := paired_log_ratios(against, own))}

@@ -1,0 +1,141 @@
+"""One cell in one launch: is there time and memory for it, make its arms ready, run its rounds."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+from ortbench.results.pairing import by_arm
+from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
+from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
+from ortbench.runner.launch import Launch, ReferenceOutputs
+from ortbench.runner.memory import available_mib, inputs_mib, shortage
+from ortbench.runner.order import round_order
+from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
+from ortbench.runner.rounds import RoundRunner
+from ortbench.units import format_seconds
+
+if TYPE_CHECKING:
+    from ortbench.runner.study import Study
+
+# A round that finds its cell's time used up by less than this share of a round still runs.
+_ROUND_SLACK = 0.5
+# Spoiled rounds are repeated for at most this share of the time that the cell has anyway.
+_MOST_REPEATED = 0.5
+
+
+class CellRunner:
+    """Runs cells, and remembers what each costs."""
+
+    def __init__(self, study: Study, rounds: RoundRunner) -> None:
+        self._study = study
+        self._rounds = rounds
+        self._costs: dict[str, CellCost] = {}
+        self._slice_ns: dict[str, int] = {}
+
+    def measured(self, cell: PlannedCell) -> bool:
+        """Say whether the cell was measured in this part of the study."""
+        return cell.key.id in self._costs
+
+    def cost(self, cell: PlannedCell) -> CellCost:
+        """Return what the cell cost last; nothing before its first time."""
+        return self._costs.get(cell.key.id, CellCost(0.0, 0.0))
+
+    def measure(self, launch: Launch, cell: PlannedCell, seconds: float, left_s: float) -> None:
+        """Make the cell's arms ready and run rounds for so many seconds.
+
+        Args:
+            launch: whose arms run.
+            cell: the cell.
+            seconds: of rounds; never fewer rounds than the minimum.
+            left_s: of the whole study.
+        """
+        if reason := self._obstacle(launch, cell, left_s):
+            self._study.record.skipped[cell.key.id] = reason
+            self._study.observer.say(f"skipped {cell.key.id}: {reason}")
+            return
+        began = time.perf_counter()
+        self._enter(launch, cell, "warming up")
+        with self._study.record.spending("preparing"):
+            self._prepare(launch, cell)
+        prepare_s = time.perf_counter() - began
+        self._enter(launch, cell, "measuring")
+        cpu_began = time.process_time()
+        with self._study.record.spending("rounds"):
+            lines, count = self._run_rounds(launch, cell, seconds)
+        rounds_s = time.perf_counter() - began - prepare_s
+        self._study.record.time_s["parent_cpu"] += time.process_time() - cpu_began
+        if count:
+            self._costs[cell.key.id] = CellCost(prepare_s, rounds_s / count)
+            self._slice_ns.setdefault(cell.key.id, self._choose_slice(lines, rounds_s))
+
+    def _prepare(self, launch: Launch, cell: PlannedCell) -> None:
+        study = self._study
+        path = study.reference.outputs(cell.key.batch_size) if study.reference else None
+        keys = launch.running(study.record.arms_in(cell))
+        slice_ns = self._slice_ns.get(cell.key.id, PILOT_SLICE_NS)
+        records = launch.prepare(cell.key, keys, ReferenceOutputs(study.plan.reference, path), slice_ns)
+        study.tell(study.record.keep_launches(records))
+
+    def _run_rounds(self, launch: Launch, cell: PlannedCell, seconds: float) -> tuple[list[RoundRecord], int]:
+        """Run rounds for so many seconds, and again those that were spoiled; return the lines and their number."""
+        study, began, repeat_s = self._study, time.perf_counter(), 0.0
+        lines: list[RoundRecord] = []
+        for count in itertools.count():
+            keys = launch.running(study.record.arms_in(cell))
+            spent = time.perf_counter() - began
+            typical = spent / count if count else 0.0
+            enough_s = seconds + min(repeat_s, _MOST_REPEATED * seconds)
+            if not keys or (count >= max(1, min_rounds(typical)) and spent + _ROUND_SLACK * typical > enough_s):
+                return lines, count
+            done = study.record.rounds_done(cell.key.id)
+            order = [keys[place] for place in round_order(len(keys), done, study.plan.settings.seed)]
+            new, failures = self._rounds.run(launch, cell.key, order, count + 1)
+            study.record.keep_rounds(new)
+            study.tell(study.record.keep_launches(failures))
+            lines += new
+            if new and new[0].spoiled:
+                repeat_s += time.perf_counter() - began - spent
+            study.observer.progress(study)
+        raise AssertionError("unreachable: count() does not end")
+
+    def _choose_slice(self, lines: list[RoundRecord], rounds_s: float) -> int:
+        """Choose how long slices are from here on, by the rounds of the first launch."""
+        arms = {key: _slices(own) for key, own in by_arm(lines).items()}
+        baseline = arms.pop(ArmKey(self._study.plan.settings.baseline), None)
+        whole = [arm for arm in arms.values() if baseline and len(arm.samples_ns) == len(baseline.samples_ns)]
+        inside_ns = sum(sum(line.samples_ns) for line in lines)
+        overhead_ns = max(0.0, rounds_s * 1e9 - inside_ns) / max(len(lines), 1)
+        return best_slice_ns(baseline or PilotSlices(()), whole, overhead_ns)
+
+    def _obstacle(self, launch: Launch, cell: PlannedCell, left_s: float) -> str | None:
+        """Say why a cell is not begun: it cannot fit into memory, or into the time that is left."""
+        size = cell.key.batch_size
+        keys = launch.running(self._study.record.arms_in(cell))
+        inputs = inputs_mib(self._study.plan.source, size)
+        if reason := shortage(launch.memory(keys), inputs, size, available_mib()):
+            return reason
+        return None if self.measured(cell) else self._unaffordable(cell, left_s)
+
+    def _unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
+        known = [
+            (other.key.batch_size, self._costs[other.key.id])
+            for other in self._study.plan.cells
+            if other.key.threads == cell.key.threads and other.key.id in self._costs
+        ]
+        cost = expected_cell_cost(cell.key.batch_size, known)
+        if cost is None or cost.minimum_s <= left_s:
+            return None
+        return (
+            f"its first rounds would take about {format_seconds(cost.minimum_s)}, and "
+            f"{format_seconds(max(left_s, 0))} of its share of --max-time is left"
+        )
+
+    def _enter(self, launch: Launch, cell: PlannedCell, what: str) -> None:
+        key = cell.key
+        self._study.enter(f"launch {launch.number}, batch size {key.batch_size}, threads {key.threads}: {what}")
+
+
+def _slices(lines: list[RoundRecord]) -> PilotSlices:
+    return PilotSlices(tuple(line.samples_ns for line in lines))

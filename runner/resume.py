@@ -1,0 +1,70 @@
+"""Go on with a study that was ended early: what it left behind, and whether this is still the same study."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ortbench.errors import UsageError
+from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE, read_run
+from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.likeness import differences
+from ortbench.results.schema import LaunchRecord, RoundRecord, Run
+
+
+@dataclass(frozen=True)
+class EarlierPart:
+    """What a results folder holds of a study that is to go on."""
+
+    run: Run
+    rounds: tuple[RoundRecord, ...]
+    launches: tuple[LaunchRecord, ...]
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of --max-time used so far; of a study that was killed, as far as the record tells."""
+        last = max((line.started_s + (line.wall_ns or 0) / 1e9 for line in self.rounds), default=0.0)
+        return max(self.run.time_s.get("total", 0.0), last)
+
+
+def read_earlier(folder: Path) -> EarlierPart:
+    """Read what there is.
+
+    Raises:
+        ResultsError: the folder holds no study, or one that cannot be read.
+    """
+    run = read_run(folder)
+    rounds = read_rounds(folder) if (folder / ROUNDS_FILE).exists() else []
+    launches = read_launches(folder) if (folder / LAUNCHES_FILE).exists() else []
+    return EarlierPart(run, tuple(rounds), tuple(launches))
+
+
+def check_same_study(before: EarlierPart, now: Run, folder: Path) -> None:
+    """Refuse to go on where the figures would be of two different things.
+
+    Args:
+        before: the earlier part.
+        now: as it would begin now; its artifact may not be known yet.
+        folder: for the message.
+
+    Raises:
+        UsageError: something differs, or the time is spent; the message says what to do.
+    """
+    # As it will be read back: tuples become lists.
+    now = msgspec.json.decode(msgspec.json.encode(now), type=Run)
+    if now.artifact is None:
+        now = msgspec.structs.replace(now, artifact=before.run.artifact)
+    if differing := differences(before.run, now):
+        command = shlex.join(before.run.command)
+        raise UsageError(
+            f"The study in '{folder}' cannot go on, since this is not the same study: {'; '.join(differing)}. "
+            f"It was started as `{command}`; only --max-time and --target may differ."
+        )
+    if before.spent_s >= now.settings["max_time_s"]:
+        raise UsageError(
+            f"The study in '{folder}' has used {before.spent_s:.0f} s, all of its --max-time; "
+            "give a longer --max-time to go on."
+        )

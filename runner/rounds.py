@@ -1,0 +1,86 @@
+"""One round: every arm of a cell once, one slice each, with what disturbed it meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
+from ortbench.runner import protocol
+from ortbench.runner.disturbance import Watch, spoiled_reason
+from ortbench.runner.launch import Launch
+from ortbench.runner.sentinel import Sentinel
+
+
+class RoundRunner:
+    """Runs rounds between two readings of the machine's counters."""
+
+    def __init__(self, watch: Watch, sentinel: Sentinel, since: float) -> None:
+        """Take the instruments.
+
+        Args:
+            watch: reads the machine's counters.
+            sentinel: tracks the machine's speed.
+            since: `time.perf_counter()` when the study began.
+        """
+        self._watch = watch
+        self._sentinel = sentinel
+        self._since = since
+
+    def run(
+        self, launch: Launch, cell: CellKey, order: Sequence[ArmKey], number: int
+    ) -> tuple[list[RoundRecord], list[LaunchRecord]]:
+        """Run one slice of each arm in the order given.
+
+        Args:
+            launch: whose arms run.
+            cell: the cell that they were made ready for.
+            order: the arms of this round.
+            number: of the round in this launch, from 1.
+
+        Returns:
+            A record per slice, and one per arm that failed.
+        """
+        sentinel_ns = self._sentinel.latest_ns()
+        lines: list[RoundRecord] = []
+        failures: list[LaunchRecord] = []
+        self._watch.begin()
+        for position, key in enumerate(order):
+            started = time.perf_counter() - self._since
+            outcome = launch.run_slice(cell, key)
+            if isinstance(outcome, protocol.Samples):
+                lines.append(_line(launch.number, cell, key, (number, position), started, outcome))
+            else:
+                failures.append(outcome)
+        return self._with_disturbance(lines, sentinel_ns), failures
+
+    def _with_disturbance(self, lines: list[RoundRecord], sentinel_ns: int | None) -> list[RoundRecord]:
+        own_cpu_s = sum(line.cpu_ns or 0 for line in lines) / 1e9
+        seen = self._watch.end(own_cpu_s, sum(line.major_faults for line in lines))
+        reason = spoiled_reason(seen, len(self._watch.cpus), self._watch.tick_s)
+        return [
+            msgspec.structs.replace(line, disturbance=seen, spoiled=reason, sentinel_ns=sentinel_ns) for line in lines
+        ]
+
+
+def _line(  # noqa: PLR0913 - a line says where it belongs
+    launch: int, cell: CellKey, key: ArmKey, place: tuple[int, int], started_s: float, samples: protocol.Samples
+) -> RoundRecord:
+    number, position = place
+    return RoundRecord(
+        cell=cell.id,
+        launch=launch,
+        round=number,
+        position=position,
+        engine=key.engine,
+        twin=key.twin,
+        started_s=round(started_s, 6),
+        samples_ns=samples.samples_ns,
+        wall_ns=samples.wall_ns,
+        cpu_ns=samples.cpu_ns,
+        minor_faults=samples.minor_faults,
+        major_faults=samples.major_faults,
+        involuntary_switches=samples.involuntary_switches,
+    )

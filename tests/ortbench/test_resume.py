@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ortbench.results.folder import read_run, write_json
+from tests.conftest import CommandLine
+
+WORDS = ("--engines", "ort,null", "--batch-sizes", "1", "--quiet")
+
+
+def study(model_file: Path, *more: str) -> list[str | Path]:
+    return ["compare", "--model", model_file, *WORDS, *more]
+
+
+def refusal(outcome: object) -> str:
+    assert outcome.status == 2, outcome  # type: ignore[attr-defined]  # an Outcome
+    return str(outcome.stderr).strip().removeprefix("Error: ")  # type: ignore[attr-defined]  # an Outcome
+
+
+@pytest.fixture
+def measured(ortbench: CommandLine, model_file: Path) -> Path:
+    """A study that has used its two seconds."""
+    assert ortbench(*study(model_file, "--max-time", "2s", "--target", "0.01%", "--output", "out")).status == 0
+    return Path("out")
+
+
+def test_more_time_makes_more_launches_of_the_same_study(
+    ortbench: CommandLine, model_file: Path, measured: Path
+) -> None:
+    before = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
+    created = read_run(measured).created
+    outcome = ortbench(*study(model_file, "--max-time", "6s", "--target", "0.02%", "--output", "out", "--resume"))
+    assert outcome.status == 0, outcome.stderr
+    after = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
+    first, second = (summary["cells"][0]["arms"][1] for summary in (before, after))
+    assert second["launches"] > first["launches"]
+    assert second["rounds"] > first["rounds"]
+    run = read_run(measured)
+    assert run.created == created
+    assert run.settings["max_time_s"] == 6
+    assert 4 < run.time_s["total"] < 12
+
+
+def test_a_study_that_has_used_its_time_asks_for_more(ortbench: CommandLine, model_file: Path, measured: Path) -> None:
+    message = refusal(
+        ortbench(*study(model_file, "--max-time", "1s", "--target", "0.01%", "--output", "out", "--resume"))
+    )
+    assert message.endswith("all of its --max-time; give a longer --max-time to go on.")
+    assert str(measured) in message
+
+
+def test_other_settings_are_refused_by_name(ortbench: CommandLine, model_file: Path, measured: Path) -> None:
+    message = refusal(ortbench(*study(model_file, "--seed", "7", "--output", "out", "--resume")))
+    assert message.startswith(f"The study in '{measured}' cannot go on, since this is not the same study: ")
+    assert "seed was 0, is 7" in message
+    assert message.endswith("only --max-time and --target may differ.")
+
+
+def test_another_machine_and_another_version_are_refused_by_name(
+    ortbench: CommandLine, model_file: Path, measured: Path
+) -> None:
+    run = read_run(measured)
+    changed = {"machine": {**run.machine, "cpu": "Z80"}, "versions": {**run.versions, "onnxruntime": "0.1"}}
+    write_json(measured / "run.json", type(run)(**{**{n: getattr(run, n) for n in run.__struct_fields__}, **changed}))
+    message = refusal(ortbench(*study(model_file, "--max-time", "9s", "--output", "out", "--resume")))
+    assert "the machine's cpu was Z80, is " in message
+    assert "the version of onnxruntime was 0.1, is " in message
+
+
+def test_another_model_file_is_refused(ortbench: CommandLine, model_file: Path, measured: Path) -> None:
+    content = model_file.read_bytes()
+    model_file.write_bytes(content.replace(b"product", b"proDuct"))
+    message = refusal(ortbench(*study(model_file, "--max-time", "9s", "--output", "out", "--resume")))
+    assert "the artifact's sha256 was " in message
+    assert measured.exists()
+
+
+def test_there_must_be_a_folder_and_a_study_in_it(ortbench: CommandLine, model_file: Path, tmp_path: Path) -> None:
+    assert refusal(ortbench(*study(model_file, "--resume"))) == (
+        "--resume goes on with the study in a folder; say which one with --output FOLDER."
+    )
+    (tmp_path / "empty").mkdir()
+    assert refusal(ortbench(*study(model_file, "--output", str(tmp_path / "empty"), "--resume"))) == (
+        f"'{tmp_path / 'empty'}' is no results folder: it has no run.json."
+    )

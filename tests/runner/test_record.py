@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell
+from ortbench.runner.record import StudyRecord
+from tests.results.factory import make_launches, make_rounds, make_run
+
+ROUNDS = make_rounds({"torch": [[80, 82], [79, 80]], "ort": [[40, 40], [41, 40]]})
+[CELL] = make_run().cells
+
+
+def record(*launches: LaunchRecord) -> StudyRecord:
+    made = StudyRecord("torch")
+    made.continue_from(ROUNDS, launches)
+    return made
+
+
+def failed(engine: str) -> LaunchRecord:
+    [launch] = make_launches([engine], 1, status="failed", reason="gone")
+    return launch
+
+
+def test_what_is_kept_is_on_disk_and_in_memory(tmp_path: Path) -> None:
+    made = StudyRecord("torch")
+    with made.writing(tmp_path):
+        made.keep_rounds(ROUNDS[:2])
+        assert made.keep_launches([failed("ort"), *make_launches(["torch"], 1)]) == [failed("ort")]
+        assert read_rounds(tmp_path) == made.rounds == ROUNDS[:2]
+        assert read_launches(tmp_path) == made.launches
+    assert made.time_s["inside_calls"] == pytest.approx(0.162)
+
+
+def test_rounds_and_launches_are_counted_by_cell() -> None:
+    made = record()
+    assert (made.rounds_done("b1-t2"), made.launches_of("b1-t2"), made.last_launch()) == (4, 2, 2)
+    assert (made.rounds_done("b4-t2"), made.launches_of("b4-t2")) == (0, 0)
+    assert StudyRecord("torch").last_launch() == 0
+
+
+def test_an_arm_that_failed_takes_no_further_part() -> None:
+    assert record(failed("ort")).arms_in(CELL) == [ArmKey("torch")]
+    assert record(failed("ort")).ratios(CELL) == {}
+    assert record().arms_in(CELL) == [ArmKey("torch"), ArmKey("ort")]
+
+
+def test_the_excess_is_the_widest_half_width_over_the_target() -> None:
+    made = record()
+    wide, narrow = made.excess(CELL, 0.001), made.excess(CELL, 0.01)
+    assert wide == pytest.approx(10 * narrow)
+    assert math.isinf(StudyRecord("torch").excess(CELL, 0.01))
+
+
+@pytest.mark.parametrize("engine", ["torch", "ort"])
+def test_a_cell_in_which_nothing_can_be_compared_has_no_excess(engine: str) -> None:
+    assert record(failed(engine)).excess(CELL, 0.01) == 0
+
+
+def test_a_failure_to_load_is_one_in_every_cell_of_the_arm() -> None:
+    other = PlannedCell(key=msgspec.structs.replace(CELL.key, batch_size=4), arms=(ArmKey("torch"),))
+    told = record().in_every_cell([failed("ort"), failed("torch")], [CELL, other])
+    assert [(line.cell, line.engine) for line in told] == [("b1-t2", "ort"), ("b1-t2", "torch"), ("b4-t2", "torch")]
+
+
+def test_time_is_counted_by_what_it_was_spent_on_even_where_it_ends_badly() -> None:
+    made = StudyRecord("torch")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), made.spending("rounds"):
+            raise KeyboardInterrupt
+    assert made.time_s["rounds"] > 0

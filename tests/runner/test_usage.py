@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from ortbench.engines.null import NullEngine
+from ortbench.runner.usage import peak_memory_mib, timed_slice, usage
+
+
+class Busy(NullEngine):
+    """Computes for a while and touches fresh memory."""
+
+    def run(self) -> None:
+        """Fill 8 MiB."""
+        self.block = bytearray(b"x" * (8 << 20))
+
+
+def test_a_slice_tells_its_samples_and_what_the_process_used() -> None:
+    slice_ = timed_slice(Busy(), 5)
+    assert len(slice_.samples_ns) == 5
+    assert slice_.wall_ns >= sum(slice_.samples_ns)
+    assert slice_.cpu_ns > 0
+    assert slice_.minor_faults > 0
+    assert slice_.major_faults >= 0
+    assert slice_.involuntary_switches >= 0
+
+
+def test_counters_only_grow() -> None:
+    before = usage()
+    sum(range(1_000_00))
+    after = usage()
+    assert after.cpu_ns >= before.cpu_ns
+    assert after.minor_faults >= before.minor_faults
+
+
+def test_the_peak_is_at_least_what_was_once_held() -> None:
+    block = bytearray(b"x" * (64 << 20))
+    assert (peak_memory_mib() or 0) > 64
+    del block
