@@ -97,16 +97,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--launches", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--only", choices=TOOLS, help="one engine; the other's last result stays")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "agreement.json")
     given = parser.parse_args()
     artifact = export(model=MODEL, weights=None, seed=0, opset="18", exporter="dynamo", output=None)
-    document: dict[str, Any] = {
+    document: dict[str, Any] = {"tools": {}}
+    if given.output.exists():
+        document = json.loads(given.output.read_text(encoding="utf-8"))
+    document |= {
         "machine": machine_line(describe_machine()),
         "versions": own_versions(),
         "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
-        "tools": {},
     }
-    for engine, tool in TOOLS.items():
+    for engine, tool in TOOLS.items() if given.only is None else [(given.only, TOOLS[given.only])]:
         path = str(artifact.path)
         estimate = estimate_over_launches(
             [one_launch(engine, path, number, given.rounds) for number in range(1, given.launches + 1)]
@@ -120,7 +123,7 @@ def main() -> None:
             "rounds": given.rounds,
         }
         print(tool, document["tools"][tool], flush=True)
-    given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

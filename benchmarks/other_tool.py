@@ -59,11 +59,14 @@ def polygraphy_runner(path: str) -> Callable[[int], float]:
 def main() -> None:
     """Serve."""
     engine, path = sys.argv[1:]
+    # Polygraphy logs to standard output: replies get a pipe of their own.
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     mean_s = torch_timer() if engine == "torch" else polygraphy_runner(path)
     mean_s(WARM_UP)
-    print("ready", flush=True)
+    print("ready", file=replies, flush=True)
     for line in sys.stdin:
-        print(repr(mean_s(int(line))), flush=True)
+        print(repr(mean_s(int(line))), file=replies, flush=True)
 
 
 if __name__ == "__main__":

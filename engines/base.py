@@ -7,6 +7,7 @@ and `outputs`.
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ortbench.models.spec import ModelSource
+
+# Where a process can be stopped, threads that spin after a call cost the next engine nothing.
+CAN_PARK = hasattr(signal, "SIGSTOP")
 
 Arrays = Mapping[str, NDArray[np.generic]]
 OptionValue = bool | int | float | str

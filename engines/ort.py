@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.base import CAN_PARK, Arrays, Availability, Engine, Evidence, LoadRequest, Placement
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 from ortbench.errors import ArmError, ArmInvalid
 
@@ -21,6 +21,7 @@ _OPTIMIZATION_LEVELS = {
     "layout": "ORT_ENABLE_LAYOUT",
     "all": "ORT_ENABLE_ALL",
 }
+_ALLOW_SPINNING = "session.intra_op.allow_spinning"
 _RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 _FORBID_FALLBACK = "session.disable_cpu_ep_fallback"
 _ERRORS_ONLY = 3
@@ -130,6 +131,8 @@ def session_options(request: LoadRequest) -> Any:
     level = str(request.options.get("graph_optimization_level", "all"))
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _OPTIMIZATION_LEVELS[level])
     options.add_session_config_entry(_RECORD_PLACEMENT, "1")
+    if not CAN_PARK:
+        options.add_session_config_entry(_ALLOW_SPINNING, "0")
     return options
 
 

@@ -29,6 +29,11 @@ def _crash() -> None:
     ctypes.string_at(0)
 
 
+def _abort() -> None:
+    os.write(2, b"scripted abort\n")
+    os.abort()
+
+
 def _raise() -> None:
     raise RuntimeError("scripted error")
 
@@ -59,7 +64,7 @@ def _write_rubbish() -> None:
 
 _FAULTS: dict[str, Callable[[], None]] = {
     "crash_at": _crash,
-    "abort_at": os.abort,
+    "abort_at": _abort,
     "raise_at": _raise,
     "exhaust_at": _exhaust,
     "kill_at": _be_killed,

@@ -222,7 +222,7 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
     before = planned.before
     record.continue_from(before.rounds, before.launches)
     record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
-    run = msgspec.structs.replace(run, created=before.run.created, command=before.run.command)
+    run = msgspec.structs.replace(run, created=before.run.created, command=before.run.command, time_s=before.run.time_s)
     return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
 
 

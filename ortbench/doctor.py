@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ortbench import api
+from ortbench.errors import ArmError
 from ortbench.results.summary import Summary
 from ortbench.runner.fitness import Finding, assess
 from ortbench.runner.reading import read_machine
@@ -62,6 +63,10 @@ def examine(max_time: str, observer: Observer) -> Diagnosis:
             output=str(Path(scratch) / "results"),
         )
         comparison = api.compare(api.plan_comparison(request), observer)
+    if comparison.interrupted:
+        raise KeyboardInterrupt
+    if bad := [arm for cell in comparison.summary.cells for arm in cell.arms if arm.status != "ok"]:
+        raise ArmError(f"The study of ONNX Runtime against itself could not be made: {bad[0].reason}")
     return diagnose(tuple(findings), comparison.summary, comparison.run.time_s["total"])
 
 

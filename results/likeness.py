@@ -16,13 +16,13 @@ _HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON")
 def differences(before: Run, now: Run) -> list[str]:
     """Return what differs between two runs in words, `threads was [2], is [1]`; empty where they are alike.
 
-    Compared are the settings (but for --max-time and --target), the artifact, the versions that both know, the
-    machine and the environment variables that matter.
+    Compared are the settings (but for --max-time and --target), the artifact, the versions, the machine and the
+    environment variables that matter.
     """
     sections: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
         ("", _without(before.settings, _MAY_DIFFER), _without(now.settings, _MAY_DIFFER)),
         ("the artifact's ", _artifact(before), _artifact(now)),
-        ("the version of ", *_shared(before.versions, now.versions)),
+        ("the version of ", before.versions, now.versions),
         ("the machine's ", before.machine, now.machine),
         ("the environment's ", _mattering(before.environment), _mattering(now.environment)),
     ]
@@ -47,11 +47,6 @@ def _value(value: Any) -> str:
 
 def _artifact(run: Run) -> dict[str, Any]:
     return {"sha256": run.artifact.sha256 if run.artifact else None}
-
-
-def _shared(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    names = old.keys() & new.keys()
-    return {name: old[name] for name in names}, {name: new[name] for name in names}
 
 
 def _mattering(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ortbench.errors import OrtbenchError
 from ortbench.results.pairing import by_arm
 from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
 from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
 from ortbench.runner.launch import Launch, ReferenceOutputs
-from ortbench.runner.memory import available_mib, inputs_mib, shortage
+from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
 from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
 from ortbench.runner.rounds import RoundRunner
@@ -33,6 +35,7 @@ class CellRunner:
         self._rounds = rounds
         self._costs: dict[str, CellCost] = {}
         self._slice_ns: dict[str, int] = {}
+        self._per_item_mib: dict[ArmKey, float] = {}
 
     def measured(self, cell: PlannedCell) -> bool:
         """Say whether the cell was measured in this part of the study."""
@@ -49,26 +52,30 @@ class CellRunner:
             launch: whose arms run.
             cell: the cell.
             seconds: of rounds; never fewer rounds than the minimum.
-            left_s: of the whole study.
+            left_s: of the time that the cell's group may still use.
         """
         if reason := self._obstacle(launch, cell, left_s):
             self._study.record.skipped[cell.key.id] = reason
+            # It is not planned again, though what was measured of it before counts.
+            self._costs.pop(cell.key.id, None)
             self._study.observer.say(f"skipped {cell.key.id}: {reason}")
             return
-        began = time.perf_counter()
+        began = launch.clock()
         self._enter(launch, cell, "warming up")
         with self._study.record.spending("preparing"):
             self._prepare(launch, cell)
-        prepare_s = time.perf_counter() - began
+        prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
         cpu_began = time.process_time()
         with self._study.record.spending("rounds"):
             lines, count = self._run_rounds(launch, cell, seconds)
-        rounds_s = time.perf_counter() - began - prepare_s
+        rounds_s = launch.clock() - began - prepare_s
         self._study.record.time_s["parent_cpu"] += time.process_time() - cpu_began
         if count:
             self._costs[cell.key.id] = CellCost(prepare_s, rounds_s / count)
-            self._slice_ns.setdefault(cell.key.id, self._choose_slice(lines, rounds_s))
+            self._study.record.skipped.pop(cell.key.id, None)
+            if cell.key.id not in self._slice_ns:
+                self._slice_ns[cell.key.id] = self._choose_slice(lines, rounds_s)
 
     def _prepare(self, launch: Launch, cell: PlannedCell) -> None:
         study = self._study
@@ -77,14 +84,17 @@ class CellRunner:
         slice_ns = self._slice_ns.get(cell.key.id, PILOT_SLICE_NS)
         records = launch.prepare(cell.key, keys, ReferenceOutputs(study.plan.reference, path), slice_ns)
         study.tell(study.record.keep_launches(records))
+        for key in launch.running(keys):
+            [memory] = launch.memory([key])
+            self._per_item_mib[key] = memory.per_item_mib
 
     def _run_rounds(self, launch: Launch, cell: PlannedCell, seconds: float) -> tuple[list[RoundRecord], int]:
         """Run rounds for so many seconds, and again those that were spoiled; return the lines and their number."""
-        study, began, repeat_s = self._study, time.perf_counter(), 0.0
+        study, began, repeat_s = self._study, launch.clock(), 0.0
         lines: list[RoundRecord] = []
         for count in itertools.count():
             keys = launch.running(study.record.arms_in(cell))
-            spent = time.perf_counter() - began
+            spent = launch.clock() - began
             typical = spent / count if count else 0.0
             enough_s = seconds + min(repeat_s, _MOST_REPEATED * seconds)
             if not keys or (count >= max(1, min_rounds(typical)) and spent + _ROUND_SLACK * typical > enough_s):
@@ -96,7 +106,7 @@ class CellRunner:
             study.tell(study.record.keep_launches(failures))
             lines += new
             if new and new[0].spoiled:
-                repeat_s += time.perf_counter() - began - spent
+                repeat_s += launch.clock() - began - spent
             study.observer.progress(study)
         raise AssertionError("unreachable: count() does not end")
 
@@ -110,15 +120,27 @@ class CellRunner:
         return best_slice_ns(baseline or PilotSlices(()), whole, overhead_ns)
 
     def _obstacle(self, launch: Launch, cell: PlannedCell, left_s: float) -> str | None:
-        """Say why a cell is not begun: it cannot fit into memory, or into the time that is left."""
+        """Say why a cell is not begun: memory, time, or a reference that cannot run it. Makes the reference outputs."""
         size = cell.key.batch_size
         keys = launch.running(self._study.record.arms_in(cell))
-        inputs = inputs_mib(self._study.plan.source, size)
-        if reason := shortage(launch.memory(keys), inputs, size, available_mib()):
+        arms = [self._with_experience(key, launch.memory([key])[0]) for key in keys]
+        if reason := shortage(arms, inputs_mib(self._study.plan.source, size), size, available_mib()):
             return reason
-        return None if self.measured(cell) else self._unaffordable(cell, left_s)
+        if not self.measured(cell) and (reason := self.unaffordable(cell, left_s)):
+            return reason
+        try:
+            if self._study.reference:
+                self._study.reference.outputs(size)
+        except OrtbenchError as error:
+            return str(error)
+        return None
 
-    def _unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
+    def _with_experience(self, key: ArmKey, memory: ArmMemory) -> ArmMemory:
+        """Give a fresh process what an item took in an earlier launch."""
+        return memory if memory.per_item_mib else replace(memory, per_item_mib=self._per_item_mib.get(key, 0.0))
+
+    def unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
+        """Say why a cell that was never measured does not fit into the time, by what smaller batches took."""
         known = [
             (other.key.batch_size, self._costs[other.key.id])
             for other in self._study.plan.cells

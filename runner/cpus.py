@@ -35,18 +35,19 @@ def thread_limit() -> int:
     return count if quota is None else max(1, min(count, math.ceil(quota)))
 
 
-def cgroup_folders(membership: str, root: Path) -> list[Path]:
-    """Return the folders, from the process's own cgroup up to the root, whose CPU limits apply to it.
+def cgroup_folders(membership: str, root: Path, controller: str = "cpu") -> list[Path]:
+    """Return the folders, from the process's own cgroup up to the root, whose limits apply to it.
 
     Args:
         membership: the text of /proc/self/cgroup; version 2 has one line `0::/path`, version 1 one a controller.
         root: where cgroups are mounted.
+        controller: whose limits, in version 1.
     """
     folders: list[Path] = []
     for line in membership.splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         top = root / controllers if controllers else root
         own = top / path.lstrip("/")

@@ -109,6 +109,7 @@ class Reference:
         """Start loading; `ready` waits for it."""
         self.label = label
         self._source = source
+        self._broken: str | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="ortbench-reference-")
         engine = resolve_engine(parse_engine(label))
         cpus = allowed_cpus()
@@ -135,7 +136,13 @@ class Reference:
         self._worker.park()
 
     def outputs(self, batch_size: int) -> Path:
-        """Return the file with the reference outputs of one batch size, made at the first asking."""
+        """Return the file with the reference outputs of one batch size, made at the first asking.
+
+        Raises:
+            ModelError: they cannot be made, or could not be before.
+        """
+        if self._broken:
+            raise ModelError(self._broken)
         path = Path(self._folder.name) / f"batch-{batch_size}.npz"
         if not path.exists():
             self._worker.wake()
@@ -143,7 +150,10 @@ class Reference:
             try:
                 self._worker.ask(request, protocol.ReferenceMade, _REFERENCE_TIMEOUT_S)
             except ArmError as error:
-                raise ModelError(f"The model cannot be run at batch size {batch_size}: {error}") from error
+                self._worker.kill()
+                path.unlink(missing_ok=True)
+                self._broken = f"The model cannot be run at batch size {batch_size}: {error}"
+                raise ModelError(self._broken) from error
             self._worker.park()
         return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +64,13 @@ class Arm:
     calls: int = 1
     call_s_per_item: float = 0.0
     peak_mib: float = 0.0
-    largest_batch: int = 0
+    per_item_mib: float = 0.0
 
     @property
     def memory(self) -> ArmMemory:
         """What the process was seen to use."""
         loaded = (self.loaded.memory_mib if self.loaded else None) or 0.0
-        return ArmMemory(loaded, max(self.peak_mib, loaded), self.largest_batch)
+        return ArmMemory(loaded, max(self.peak_mib, loaded), self.per_item_mib)
 
     @property
     def running_worker(self) -> Worker:
@@ -83,7 +84,7 @@ class Arm:
         self.calls = calls_in(slice_ns, call_ns)
         self.call_s_per_item = call_ns / 1e9 / batch_size
         self.peak_mib = prepared.memory_mib or 0.0
-        self.largest_batch = max(self.largest_batch, batch_size)
+        self.per_item_mib = max(0.0, self.peak_mib - self.memory.loaded_mib) / batch_size
 
     def fail(self) -> None:
         """End the worker; the arm takes no further part in this launch."""
@@ -103,8 +104,13 @@ class Launch:
             threads: of every arm; they share the same CPUs, one arm at a time.
         """
         self.number = number
+        self.lost_s = 0.0
         self._threads = threads
         self._arms: list[Arm] = []
+
+    def clock(self) -> float:
+        """Return a time in s that stood still while an arm that failed was waited for."""
+        return time.perf_counter() - self.lost_s
 
     def start(self, plans: Sequence[ArmPlan]) -> list[LaunchRecord]:
         """Start and load arms, as many at a time as there are CPUs; return a record for each that failed.
@@ -118,12 +124,11 @@ class Launch:
         missing = [plan for plan in plans if plan.key not in started]
         failures: list[LaunchRecord] = []
         for first in range(0, len(missing), at_once):
-            batch = [
-                Arm(plan, Worker(arm_label(plan.key), cpus, self._threads)) for plan in missing[first : first + at_once]
-            ]
+            batch = [Arm(plan, None) for plan in missing[first : first + at_once]]
             self._arms += batch
             for arm in batch:
                 with self._recording_failure(arm, "", failures):
+                    arm.worker = Worker(arm_label(arm.plan.key), cpus, self._threads)
                     load = protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request)
                     arm.running_worker.send(load)
             for arm in batch:
@@ -204,9 +209,12 @@ class Launch:
     @contextlib.contextmanager
     def _recording_failure(self, arm: Arm, cell_id: str, records: list[LaunchRecord]) -> Iterator[None]:
         """End the arm at an error, and put it on record instead of letting it stop the study."""
+        began = time.perf_counter()
         try:
             yield
         except OrtbenchError as error:
+            # A hang costs this arm, not the others' time.
+            self.lost_s += time.perf_counter() - began
             arm.fail()
             status: Status = "invalid" if isinstance(error, ArmInvalid) else "failed"
             record = self._record(arm, cell_id, status, str(error), None)

@@ -16,6 +16,11 @@ from ortbench.runner.cpus import cgroup_folders
 _MIB = 1024**2
 # What must stay free for everything else.
 _RESERVE_MIB = 256.0
+# Limit, use and reclaimable cache, of cgroups 2 and 1.
+_LIMITS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,20 +29,17 @@ class ArmMemory:
 
     Attributes:
         loaded_mib: peak resident set after loading, before any batch.
-        peak_mib: after the largest batch so far.
-        batch_size: that largest batch; 0 before the first.
+        peak_mib: so far.
+        per_item_mib: what an item of the largest batch so far took; 0 before the first.
     """
 
     loaded_mib: float
     peak_mib: float
-    batch_size: int
+    per_item_mib: float
 
     def growth_mib(self, batch_size: int) -> float:
         """Return how much more it will need for a batch, in proportion to what one needed before."""
-        if self.batch_size == 0:
-            return 0.0
-        per_item = max(0.0, self.peak_mib - self.loaded_mib) / self.batch_size
-        return max(0.0, self.loaded_mib + per_item * batch_size - self.peak_mib)
+        return max(0.0, self.loaded_mib + self.per_item_mib * batch_size - self.peak_mib)
 
 
 def inputs_mib(source: ModelSource, batch_size: int) -> float:
@@ -72,11 +74,18 @@ def available_mib(root: Path = Path("/")) -> float:
     """Return the memory that can still be had: of the machine, or of the tightest cgroup."""
     free: list[float] = [psutil.virtual_memory().available / _MIB]
     membership = _text(root / "proc/self/cgroup")
-    for folder in cgroup_folders(membership, root / "sys/fs/cgroup"):
-        limit, used = _text(folder / "memory.max").strip(), _text(folder / "memory.current").strip()
-        if limit.isdecimal() and used.isdecimal():
-            free.append((int(limit) - int(used)) / _MIB)
+    for folder in cgroup_folders(membership, root / "sys/fs/cgroup", "memory"):
+        for limit_file, used_file, cache in _LIMITS:
+            limit, used = _text(folder / limit_file).strip(), _text(folder / used_file).strip()
+            if limit.isdecimal() and used.isdecimal():
+                free.append((int(limit) - int(used) + _reclaimable(folder, cache)) / _MIB)
     return max(0.0, min(free))
+
+
+def _reclaimable(folder: Path, name: str) -> int:
+    """Return the bytes of files that the kernel gives back as soon as memory is asked for."""
+    pairs = dict(line.split() for line in _text(folder / "memory.stat").splitlines() if line.count(" ") == 1)
+    return int(pairs.get(name, 0))
 
 
 def _text(path: Path) -> str:

@@ -37,10 +37,11 @@ def _ended(
     cell: PlannedCell, launches: Sequence[LaunchRecord], measured: set[str], skipped: Mapping[str, str]
 ) -> PlannedCell:
     """Return the cell with the first fault of an arm, or why nothing was measured."""
+    if cell.key.id in skipped and cell.key.id not in measured:
+        return msgspec.structs.replace(cell, status="skipped", reason=skipped[cell.key.id])
     bad = [record for record in launches if record.cell == cell.key.id and record.status != "ok"]
     if bad:
         return msgspec.structs.replace(cell, status=bad[0].status, reason=bad[0].reason)
     if cell.key.id in measured:
         return msgspec.structs.replace(cell, status="ok")
-    reason = skipped.get(cell.key.id, "the study ended before its turn")
-    return msgspec.structs.replace(cell, status="skipped", reason=reason)
+    return msgspec.structs.replace(cell, status="skipped", reason="the study ended before its turn")

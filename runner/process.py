@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from ortbench import errors
+from ortbench.engines.base import CAN_PARK
 from ortbench.errors import ArmError, OrtbenchError
 from ortbench.export.cache import cache_root
 from ortbench.runner import protocol
@@ -25,8 +26,10 @@ _Reply = TypeVar("_Reply", bound=protocol.Message)
 
 # Every one of these is read by a library that some engine loads, before or while it is imported.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-_CAN_PARK = hasattr(signal, "SIGSTOP")
+_SETTLE_S = 0.02
 _TAIL_CHARACTERS = 2000
+# A process that died is reaped at once; this is for one that closed its pipe and lives.
+_DYING_S = 10.0
 
 
 def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -38,6 +41,8 @@ def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ
     environment = dict(base)
     if threads is not None:
         environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    if not CAN_PARK:
+        environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
         environment["PYTHONPYCACHEPREFIX"] = str(cache_root() / "bytecode")
     return environment
@@ -55,17 +60,20 @@ class Worker:
             threads: what the environment tells its libraries; None to say nothing.
         """
         self.name = name
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
         words = [str(os.getpid()), ",".join(map(str, cpus))]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ortbench.runner.worker", *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=worker_environment(threads),
-            start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
-            bufsize=0,
-        )
+        try:
+            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ortbench.runner.worker", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=worker_environment(threads),
+                start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
+                bufsize=0,
+            )
+        except OSError as error:
+            raise ArmError(f"{name} cannot be started: {error.strerror}") from error
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests = self._process.stdin
@@ -100,23 +108,26 @@ class Worker:
         try:
             answer = protocol.decode_reply(line)
         except msgspec.MsgspecError as error:
-            self.kill()
-            raise ArmError(f"{self.name} wrote something that is no reply: {line[:80]!r}") from error
+            raise self._ended(f"{self.name} wrote something that is no reply: {line[:80]!r}") from error
         if isinstance(answer, protocol.Failed):
-            raise _raised_by_worker(answer)
+            raise _raised_by_worker(answer, self._tail())
         if not isinstance(answer, reply):
-            self.kill()
-            raise ArmError(f"{self.name} answered {type(answer).__name__}, expected {reply.__name__}")
+            raise self._ended(f"{self.name} answered {type(answer).__name__}, expected {reply.__name__}")
         return answer
 
     def park(self) -> None:
-        """Stop the process, so that threads spinning after a call take nothing from the next arm."""
-        if _CAN_PARK:
+        """Stop the process, so that threads spinning after a call take nothing from the next arm.
+
+        Where the system cannot stop a process, spinning is off and there is a pause instead.
+        """
+        if CAN_PARK:
             self._signal(signal.SIGSTOP)
+        else:
+            time.sleep(_SETTLE_S)
 
     def wake(self) -> None:
         """Let a parked process run again."""
-        if _CAN_PARK:
+        if CAN_PARK:
             self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
@@ -147,8 +158,7 @@ class Worker:
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._buffer:
             if not self._wait_for_bytes(deadline - time.monotonic()):
-                self.kill()
-                raise ArmError(f"{self.name} hung: no answer within {timeout_s:.0f} s")
+                raise self._ended(f"{self.name} hung: no answer within {timeout_s:.0f} s")
             chunk = os.read(self._replies, 1 << 20)
             if not chunk:
                 raise self._death()
@@ -166,21 +176,43 @@ class Worker:
 
     def _death(self) -> ArmError:
         """Reap the process and say how it ended, with the end of what it wrote to standard error."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_DYING_S)
+        self._process.kill()  # one that closed its pipe and lives on
         code = self._process.wait()
         how = f"exited with status {code}"
         if code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
+            how = f"was killed by {_signal_name(-code)}"
             if -code == signal.SIGKILL:
                 how += " (perhaps out of memory)"
-        self._stderr.seek(0)
-        tail = self._stderr.read().decode(errors="replace")[-_TAIL_CHARACTERS:].strip()
-        self.kill()
+        tail = self._tail()
         last_line = tail.splitlines()[-1] if tail else ""
-        return ArmError(f"{self.name} {how}" + (f": {last_line}" if last_line else ""), stderr=tail)
+        return self._ended(f"{self.name} {how}" + (f": {last_line}" if last_line else ""))
+
+    def _ended(self, message: str) -> ArmError:
+        """End the process and word why, with the end of what it wrote to standard error."""
+        tail = self._tail()
+        self.kill()
+        return ArmError(message, stderr=tail)
+
+    def _tail(self) -> str:
+        """Return the end of what the process wrote to standard error; it shares the file's position, so none is set."""
+        size = os.fstat(self._stderr.fileno()).st_size
+        start = max(0, size - _TAIL_CHARACTERS)
+        return os.pread(self._stderr.fileno(), _TAIL_CHARACTERS, start).decode(errors="replace").strip()
 
 
-def _raised_by_worker(answer: protocol.Failed) -> OrtbenchError:
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
+
+
+def _raised_by_worker(answer: protocol.Failed, tail: str) -> OrtbenchError:
     kind = getattr(errors, answer.kind, ArmError)
     error: OrtbenchError = kind(answer.message)
     error.add_note(answer.trace)
+    if isinstance(error, ArmError):
+        error.stderr = (tail + "\n" + answer.trace).strip()[-_TAIL_CHARACTERS:]
     return error

@@ -34,6 +34,8 @@ class StudyRecord:
     skipped: dict[str, str] = field(default_factory=dict)
     out: set[tuple[str, ArmKey]] = field(default_factory=set)
     _by_cell: dict[str, list[RoundRecord]] = field(default_factory=lambda: defaultdict(list))
+    # Asked for before every round, so kept at hand.
+    _rounds_of: dict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     _journal: Journal | None = None
 
     def continue_from(self, rounds: Sequence[RoundRecord], launches: Sequence[LaunchRecord]) -> None:
@@ -76,7 +78,7 @@ class StudyRecord:
 
     def rounds_done(self, cell_id: str) -> int:
         """Return how many rounds of a cell there are, over all launches."""
-        return len({(line.launch, line.round) for line in self._by_cell[cell_id]})
+        return len(self._rounds_of[cell_id])
 
     def launches_of(self, cell_id: str) -> int:
         """Return how many launches have rounds of a cell."""
@@ -124,6 +126,7 @@ class StudyRecord:
     def _remember(self, line: RoundRecord) -> None:
         self.rounds.append(line)
         self._by_cell[line.cell].append(line)
+        self._rounds_of[line.cell].add((line.launch, line.round))
 
     def _note(self, record: LaunchRecord) -> None:
         self.launches.append(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -17,15 +17,15 @@ from ortbench.runner.sentinel import Sentinel
 class RoundRunner:
     """Runs rounds between two readings of the machine's counters."""
 
-    def __init__(self, watch: Watch, sentinel: Sentinel, since: float) -> None:
+    def __init__(self, watches: Mapping[int, Watch], sentinel: Sentinel, since: float) -> None:
         """Take the instruments.
 
         Args:
-            watch: reads the machine's counters.
+            watches: thread count -> what reads the counters of the CPUs that so many threads use.
             sentinel: tracks the machine's speed.
             since: `time.perf_counter()` when the study began.
         """
-        self._watch = watch
+        self._watches = watches
         self._sentinel = sentinel
         self._since = since
 
@@ -46,7 +46,8 @@ class RoundRunner:
         sentinel_ns = self._sentinel.latest_ns()
         lines: list[RoundRecord] = []
         failures: list[LaunchRecord] = []
-        self._watch.begin()
+        watch = self._watches[cell.threads]
+        watch.begin()
         for position, key in enumerate(order):
             started = time.perf_counter() - self._since
             outcome = launch.run_slice(cell, key)
@@ -54,15 +55,13 @@ class RoundRunner:
                 lines.append(_line(launch.number, cell, key, (number, position), started, outcome))
             else:
                 failures.append(outcome)
-        return self._with_disturbance(lines, sentinel_ns), failures
-
-    def _with_disturbance(self, lines: list[RoundRecord], sentinel_ns: int | None) -> list[RoundRecord]:
-        own_cpu_s = sum(line.cpu_ns or 0 for line in lines) / 1e9
-        seen = self._watch.end(own_cpu_s, sum(line.major_faults for line in lines))
-        reason = spoiled_reason(seen, len(self._watch.cpus), self._watch.tick_s)
-        return [
+        seen = watch.end(sum(line.cpu_ns or 0 for line in lines) / 1e9, sum(line.major_faults for line in lines))
+        # Where an arm died, its CPU time would be taken for somebody else's.
+        reason = None if failures else spoiled_reason(seen, len(watch.cpus), watch.tick_s)
+        lines = [
             msgspec.structs.replace(line, disturbance=seen, spoiled=reason, sentinel_ns=sentinel_ns) for line in lines
         ]
+        return lines, failures
 
 
 def _line(  # noqa: PLR0913 - a line says where it belongs

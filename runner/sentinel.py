@@ -61,15 +61,16 @@ class Sentinel:
     def _ask(self) -> None:
         if self._dead:
             return
-        if self._worker is None:
-            self._worker = Worker("the sentinel", self._cpus, 1)
         try:
+            if self._worker is None:
+                self._worker = Worker("the sentinel", self._cpus, 1)
             self._worker.wake()
             answer = self._worker.ask(protocol.Sentinel(), protocol.SentinelTimed, _TIMEOUT_S)
             self._worker.park()
             self._duration_ns = answer.duration_ns
         except ArmError:
-            self._worker.kill()
+            if self._worker is not None:
+                self._worker.kill()
             self._dead, self._duration_ns = True, None
         self._last = time.perf_counter()
 

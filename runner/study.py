@@ -103,9 +103,10 @@ class Study:
         self._save(self.run)
 
     def close(self) -> None:
-        """End what was started early, should the study never begin."""
+        """End what was started early, should it never be used."""
         if self._early is not None:
             self._early.end()
+        self._early, self._early_failures = None, []
 
     def measure(self) -> Run:
         """Measure until the target is met or the time is spent; return the finished run.json.
@@ -125,8 +126,9 @@ class Study:
             state = "interrupted"
             if threading.current_thread() is threading.main_thread():
                 # The rest is short, and a second Ctrl-C would only lose it.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                    if hasattr(signal, name):
+                        signal.signal(getattr(signal, name), signal.SIG_IGN)
         self.run = self._ended(state)
         self._save(self.run)
         return self.run
@@ -145,10 +147,10 @@ class Study:
         self.observer.progress(self)
 
     def _measure_launches(self, stack: ExitStack) -> None:
-        cpus = choose_cpus(max(self.plan.settings.threads))
-        sentinel = stack.enter_context(Sentinel(cpus))
+        sentinel = stack.enter_context(Sentinel(choose_cpus(1)))
         gpu = any(engine.target != "cpu" for engine in self.plan.engines)
-        runner = RoundRunner(Watch(cpus, gpu=gpu), sentinel, self._began)
+        watches = {count: Watch(choose_cpus(count), gpu=gpu) for count in self.plan.settings.threads}
+        runner = RoundRunner(watches, sentinel, self._began)
         self._cells = CellRunner(self, runner)
         pilot_s = first_launch_seconds(self.plan.settings.max_time_s - self.spent_s, len(self.plan.cells))
         for index, group in enumerate(self.plan.groups):
@@ -156,12 +158,28 @@ class Study:
             seconds = {cell.key.id: pilot_s for cell in group if not self._state(cell).done}
             share_s = self._remaining_s() / (len(self.plan.groups) - index)
             self._run_launch(index, group, seconds, share_s)
+            # What was started early was for the first group.
+            self.close()
+        self._try_skipped_again(pilot_s)
         while planned := next_launch(self._group_states(), self._remaining_s(), self.plan.settings.max_time_s):
             group = self.plan.groups[planned.group]
             self._run_launch(planned.group, group, planned.seconds, self._remaining_s())
 
+    def _try_skipped_again(self, pilot_s: float) -> None:
+        """Begin cells that did not fit into their group's share, where the others left enough of theirs."""
+        for index, group in enumerate(self.plan.groups):
+            left_s = self._remaining_s() - self._start_s.get(index, 0.0)
+            late = [
+                cell.key.id
+                for cell in group
+                if cell.key.id in self.record.skipped and not self._cells.unaffordable(cell, left_s)
+            ]
+            if len(self.plan.groups) > 1:
+                self._run_launch(index, group, dict.fromkeys(late, pilot_s), self._remaining_s())
+
     def _remaining_s(self) -> float:
-        return self.plan.settings.max_time_s - self.elapsed_s()
+        """Return what is left of --max-time; waiting for an arm that hung is nobody's time."""
+        return self.plan.settings.max_time_s - self.elapsed_s() + self.record.time_s["lost"]
 
     def _group_states(self) -> list[GroupState]:
         return [
@@ -192,20 +210,20 @@ class Study:
             return
         number = self.record.last_launch() + 1
         keys = self._arms_of(cells)
-        began = time.perf_counter()
         self.enter(f"launch {number}: starting {len(keys)} processes")
         launch, failures = self._early or Launch(number, group[0].key.threads), self._early_failures
         self._early, self._early_failures = None, []
+        began = launch.clock()
         with launch:
             with self.record.spending("starting"):
                 failures = failures + launch.start(self._arm_plans(group, keys))
             self.tell(self.record.keep_launches(self.record.in_every_cell(failures, cells)))
             # What was started early will cost its time in the next launch.
-            self._start_s[index] = time.perf_counter() - began + self._early_s
+            self._start_s[index] = launch.clock() - began + self._early_s
             self._early_s = 0.0
             for cell in cells:
-                left_s = share_s - (time.perf_counter() - began)
-                self._cells.measure(launch, cell, seconds[cell.key.id], left_s)
+                self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
+        self.record.time_s["lost"] += launch.lost_s
         # A study that is killed can be continued from here.
         self._save(self._ended("running"))
 

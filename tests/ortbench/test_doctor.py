@@ -55,10 +55,12 @@ def test_the_real_thing_looks_measures_and_decides(ortbench: CommandLine) -> Non
     outcome = ortbench("doctor", "--max-time", "10s", "--json", "--quiet")
     document = json.loads(outcome.stdout)
     assert [finding["name"] for finding in document["findings"]][:3] == ["cores", "SMT", "quota"]
-    assert document["resolution"] > 0
-    low, high = document["twin"]["ci95"]
-    assert low <= document["twin"]["ratio"] <= high
-    assert document["fit"] is (document["resolution"] <= 0.05)
+    reach = document["resolution"]
+    assert document["twin"]["ratio"] > 0
+    if reach is not None:  # a very busy machine makes one launch only
+        low, high = document["twin"]["ci95"]
+        assert low <= document["twin"]["ratio"] <= high
+    assert document["fit"] is (reach is not None and reach <= 0.05)
     assert outcome.status == (0 if document["fit"] else 1)
     assert Diagnosis.__struct_fields__ == tuple(document)
 

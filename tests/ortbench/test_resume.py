@@ -31,7 +31,7 @@ def test_more_time_makes_more_launches_of_the_same_study(
     ortbench: CommandLine, model_file: Path, measured: Path
 ) -> None:
     before = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
-    created = read_run(measured).created
+    created, spent = read_run(measured).created, read_run(measured).time_s["total"]
     outcome = ortbench(*study(model_file, "--max-time", "6s", "--target", "0.02%", "--output", "out", "--resume"))
     assert outcome.status == 0, outcome.stderr
     after = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def test_more_time_makes_more_launches_of_the_same_study(
     run = read_run(measured)
     assert run.created == created
     assert run.settings["max_time_s"] == 6
-    assert 4 < run.time_s["total"] < 12
+    assert run.time_s["total"] > spent
 
 
 def test_a_study_that_has_used_its_time_asks_for_more(ortbench: CommandLine, model_file: Path, measured: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ortbench.results.statistics import LogEstimate, estimate_over_launches
-from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING
+from ortbench.runner.budget import CellCost, CellState
 
 TRUTH = math.log(1.7)
 CALL_S = 0.04
@@ -56,8 +56,8 @@ def one_study(generator: np.random.Generator, rounds: int, target: float, *, hos
     while len(launches) < 30:
         launches.append(one_launch(generator, rounds, hostile=hostile))
         estimate = estimate_over_launches(launches) or estimate
-        met = (estimate.relative_half_width() or math.inf) <= target
-        if len(launches) >= LAUNCHES_BEFORE_STOPPING and met:
+        excess = (estimate.relative_half_width() or math.inf) / target
+        if CellState("b1-t2", CellCost(1, 1), len(launches), excess).done:
             break
     return estimate
 
