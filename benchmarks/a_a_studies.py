@@ -27,8 +27,9 @@ from ortbench.exporting import export
 from ortbench.models.catalog import find_model
 from ortbench.results.schema import ArmKey, CellKey
 from ortbench.runner import protocol
+from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import thread_limit
-from ortbench.runner.launch import ArmPlan, Launch, ReferenceOutputs
+from ortbench.runner.launch import Launch
 from ortbench.runner.machine import describe_machine, machine_line, own_versions
 from ortbench.runner.pilot import USUAL_SLICE_NS
 

@@ -40,7 +40,7 @@ def study(*words: str) -> dict[str, Any]:
         "command": " ".join(["ortbench compare", *words]),
         "time_s": run.time_s,
         "share_inside_calls": run.time_s["inside_calls"] / run.time_s["total"],
-        "parent_cpu_while_running": run.time_s["parent_cpu"] / run.time_s["rounds"],
+        "parent_cpu_while_running": run.time_s["parent_cpu"] / run.time_s["inside_calls"],
         "median_ms": latency.median,
         "launches": summary.cells[0].arms[0].launches,
     }

@@ -43,7 +43,7 @@ from ortbench.runner.planning import (
 )
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.resume import EarlierPart, check_same_study, read_earlier
-from ortbench.runner.sources import is_file, parse_input_shapes, resolve_model
+from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
 from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
@@ -148,6 +148,7 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
             twins=twins,
             input_shapes=shapes,
             inputs=model.source.inputs_file,
+            files_sha256=given_files_sha256(model.source),
         )
 
     # What can be refused without starting a process is refused first.

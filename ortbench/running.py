@@ -54,7 +54,7 @@ def time_line(run: Run) -> str:
         "idle": max(0.0, total - starting - preparing - rounds),
     }
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
-    share, parent = (inside / total if total else 0.0), (cpu / rounds if rounds else 0.0)
+    share, parent = (inside / total if total else 0.0), (cpu / inside if inside else 0.0)
     return (
         f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({worded}); "
         f"ortbench itself used {parent:.1%} of a CPU while engines ran"

@@ -9,6 +9,8 @@ from ortbench.results.schema import Run
 
 # These say how long and how well to measure, not what.
 _MAY_DIFFER = {"max_time_s", "target"}
+# Named by themselves: what a file holds, by the option that it was given with.
+_FILES = "files_sha256"
 # These say where things are kept, and change no measurement.
 _HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON")
 
@@ -16,11 +18,12 @@ _HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON")
 def differences(before: Run, now: Run) -> list[str]:
     """Return what differs between two runs in words, `threads was [2], is [1]`; empty where they are alike.
 
-    Compared are the settings (but for --max-time and --target), the artifact, the versions, the machine and the
-    environment variables that matter.
+    Compared are the settings (but for --max-time and --target), the contents of given files, the artifact, the
+    versions, the machine and the environment variables that matter.
     """
     sections: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
-        ("", _without(before.settings, _MAY_DIFFER), _without(now.settings, _MAY_DIFFER)),
+        ("", _without(before.settings), _without(now.settings)),
+        ("the file given with ", before.settings.get(_FILES, {}), now.settings.get(_FILES, {})),
         ("the artifact's ", _artifact(before), _artifact(now)),
         ("the version of ", before.versions, now.versions),
         ("the machine's ", before.machine, now.machine),
@@ -53,5 +56,5 @@ def _mattering(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(_HARMLESS_PREFIXES)}
 
 
-def _without(settings: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in names}
+def _without(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _MAY_DIFFER | {_FILES}}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ortbench.errors import OrtbenchError
 from ortbench.results.pairing import by_arm
 from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
+from ortbench.runner.arm import ReferenceOutputs
 from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
-from ortbench.runner.launch import Launch, ReferenceOutputs
+from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
 from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
@@ -66,11 +66,9 @@ class CellRunner:
             self._prepare(launch, cell)
         prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
-        cpu_began = time.process_time()
         with self._study.record.spending("rounds"):
             lines, count = self._run_rounds(launch, cell, seconds)
         rounds_s = launch.clock() - began - prepare_s
-        self._study.record.time_s["parent_cpu"] += time.process_time() - cpu_began
         if count:
             self._costs[cell.key.id] = CellCost(prepare_s, rounds_s / count)
             self._study.record.skipped.pop(cell.key.id, None)

@@ -3,94 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from ortbench.engines.base import LoadRequest
 from ortbench.engines.evidence import fallback_reason
-from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import ArmInvalid, OrtbenchError
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
+from ortbench.runner.arm import Arm, ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.memory import ArmMemory
-from ortbench.runner.pilot import calls_in
-from ortbench.runner.process import Worker
+from ortbench.runner.process import Worker, first_to_answer
 
 LOAD_TIMEOUT_S = 300.0
 PREPARE_TIMEOUT_S = 300.0
 SLICE_TIMEOUT_S = 10.0
 # A call that takes this many times what it should is taken for a hang.
 _HANG_FACTOR = 20
-
-
-@dataclass(frozen=True)
-class ArmPlan:
-    """What one arm of a group runs."""
-
-    key: ArmKey
-    engine: ResolvedEngine
-    request: LoadRequest
-
-
-@dataclass(frozen=True)
-class ReferenceOutputs:
-    """What an arm's outputs must agree with.
-
-    Attributes:
-        engine: that gave them.
-        path: their .npz file; None where nothing is compared.
-    """
-
-    engine: str
-    path: Path | None
-
-
-@dataclass
-class Arm:
-    """A running arm; its worker is None once it has failed."""
-
-    plan: ArmPlan
-    worker: Worker | None
-    loaded: protocol.Loaded | None = None
-    calls: int = 1
-    call_s_per_item: float = 0.0
-    peak_mib: float = 0.0
-    per_item_mib: float = 0.0
-
-    @property
-    def memory(self) -> ArmMemory:
-        """What the process was seen to use."""
-        loaded = (self.loaded.memory_mib if self.loaded else None) or 0.0
-        return ArmMemory(loaded, max(self.peak_mib, loaded), self.per_item_mib)
-
-    @property
-    def running_worker(self) -> Worker:
-        """The worker of an arm that has not failed."""
-        assert self.worker is not None, "a failed arm takes no further part"
-        return self.worker
-
-    def expect(self, prepared: protocol.Prepared, batch_size: int, slice_ns: int) -> None:
-        """Take from the warm-up how long a call is, and so how many fill a slice."""
-        call_ns = statistics.median(prepared.warm_up_ns[-3:] or (prepared.first_call_ns,))
-        self.calls = calls_in(slice_ns, call_ns)
-        self.call_s_per_item = call_ns / 1e9 / batch_size
-        self.peak_mib = prepared.memory_mib or 0.0
-        self.per_item_mib = max(0.0, self.peak_mib - self.memory.loaded_mib) / batch_size
-
-    def fail(self) -> None:
-        """End the worker; the arm takes no further part in this launch."""
-        if self.worker is not None:
-            self.worker.kill()
-            self.worker = None
 
 
 class Launch:
@@ -105,6 +39,7 @@ class Launch:
         """
         self.number = number
         self.lost_s = 0.0
+        self.parent_cpu_s = 0.0  # of this process, while slices run
         self._threads = threads
         self._arms: list[Arm] = []
 
@@ -118,25 +53,40 @@ class Launch:
         Arms that were started before are passed over. The records' `cell` is empty: a failure to load is one in
         every cell of the group.
         """
-        cpus = choose_cpus(self._threads)
-        at_once = thread_limit()
         started = {arm.plan.key for arm in self._arms}
-        missing = [plan for plan in plans if plan.key not in started]
+        waiting = [Arm(plan, None) for plan in plans if plan.key not in started]
+        self._arms += waiting
+        # The longest first, so that the last to load is a short one and no CPU stands idle beside it.
+        waiting.sort(key=lambda arm: -arm.plan.load_s)
         failures: list[LaunchRecord] = []
-        for first in range(0, len(missing), at_once):
-            batch = [Arm(plan, None) for plan in missing[first : first + at_once]]
-            self._arms += batch
-            for arm in batch:
+        loading: list[Arm] = []
+        while waiting or loading:
+            while waiting and len(loading) < thread_limit():
+                arm = waiting.pop(0)
                 with self._recording_failure(arm, "", failures):
-                    arm.worker = Worker(arm_label(arm.plan.key), cpus, self._threads)
-                    load = protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request)
-                    arm.running_worker.send(load)
-            for arm in batch:
-                if arm.worker is not None:
-                    with self._recording_failure(arm, "", failures):
-                        arm.loaded = arm.worker.receive(protocol.Loaded, LOAD_TIMEOUT_S)
-                        arm.worker.park()
+                    self._begin_loading(arm)
+                    loading.append(arm)
+            if loading:
+                self._finish_loading(loading, failures)
         return failures
+
+    def load_seconds(self) -> dict[ArmKey, float]:
+        """Return how long each arm that loaded took to import and load."""
+        return {arm.plan.key: arm.loaded.import_s + arm.loaded.load_s for arm in self._arms if arm.loaded}
+
+    def _begin_loading(self, arm: Arm) -> None:
+        arm.worker = Worker(arm_label(arm.plan.key), choose_cpus(self._threads), self._threads)
+        arm.worker.send(protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request))
+
+    def _finish_loading(self, loading: list[Arm], failures: list[LaunchRecord]) -> None:
+        """Wait for the first of them, and take it off the list."""
+        deadline = time.monotonic() + LOAD_TIMEOUT_S
+        worker = first_to_answer([arm.running_worker for arm in loading], LOAD_TIMEOUT_S)
+        [arm] = [arm for arm in loading if arm.worker is worker]
+        loading.remove(arm)
+        with self._recording_failure(arm, "", failures):
+            arm.loaded = worker.receive(protocol.Loaded, deadline - time.monotonic())
+            worker.park()
 
     def prepare(
         self, cell: CellKey, keys: Sequence[ArmKey], reference: ReferenceOutputs, slice_ns: int
@@ -161,7 +111,9 @@ class Launch:
         failures: list[LaunchRecord] = []
         samples = None
         with self._recording_failure(arm, cell.id, failures):
+            cpu_began = time.process_time()
             samples = _run_slice(arm, cell.batch_size)
+            self.parent_cpu_s += time.process_time() - cpu_began
         return samples or failures[0]
 
     def memory(self, keys: Sequence[ArmKey]) -> list[ArmMemory]:
@@ -204,7 +156,7 @@ class Launch:
         arm.expect(prepared, cell.batch_size, slice_ns)
         fallback = fallback_reason(prepared.evidence)
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
-        return self._record(arm, cell.id, "invalid" if fallback or wrong else "ok", fallback or wrong, prepared)
+        return arm.record(self.number, cell.id, "invalid" if fallback or wrong else "ok", fallback or wrong, prepared)
 
     @contextlib.contextmanager
     def _recording_failure(self, arm: Arm, cell_id: str, records: list[LaunchRecord]) -> Iterator[None]:
@@ -217,40 +169,8 @@ class Launch:
             self.lost_s += time.perf_counter() - began
             arm.fail()
             status: Status = "invalid" if isinstance(error, ArmInvalid) else "failed"
-            record = self._record(arm, cell_id, status, str(error), None)
+            record = arm.record(self.number, cell_id, status, str(error), None)
             records.append(msgspec.structs.replace(record, stderr=getattr(error, "stderr", "")))
-
-    def _record(
-        self, arm: Arm, cell_id: str, status: Status, reason: str | None, prepared: protocol.Prepared | None
-    ) -> LaunchRecord:
-        record = LaunchRecord(
-            cell=cell_id,
-            launch=self.number,
-            engine=arm.plan.key.engine,
-            twin=arm.plan.key.twin,
-            status=status,
-            reason=reason,
-            import_s=arm.loaded.import_s if arm.loaded else None,
-            load_s=arm.loaded.load_s if arm.loaded else None,
-        )
-        if prepared is None:
-            return record
-        evidence = prepared.evidence
-        return msgspec.structs.replace(
-            record,
-            first_call_ns=prepared.first_call_ns,
-            warm_up_ns=prepared.warm_up_ns,
-            steady=prepared.steady,
-            threads=evidence.threads,
-            affinity=prepared.affinity,
-            os_threads=prepared.os_threads,
-            allocator=prepared.allocator,
-            memory_mib=prepared.memory_mib,
-            versions=evidence.versions,
-            boundary=evidence.boundary,
-            parity=msgspec.to_builtins(prepared.parity),
-            placement=msgspec.to_builtins(evidence.placement),
-        )
 
 
 def _run_slice(arm: Arm, batch_size: int) -> protocol.Samples:

@@ -150,6 +150,14 @@ class Worker:
     ) -> None:
         self.kill()
 
+    def has_reply(self) -> bool:
+        """Say whether there is something to read, without waiting."""
+        return b"\n" in self._buffer or self._wait_for_bytes(0.0)
+
+    def fileno(self) -> int:
+        """The pipe that replies come through, so that several workers can be polled at once."""
+        return self._replies
+
     def _signal(self, number: int, *, group: bool = False) -> None:
         with contextlib.suppress(ProcessLookupError):  # it died meanwhile; the next read says so
             (os.killpg if group else os.kill)(self.pid, number)
@@ -200,6 +208,17 @@ class Worker:
         size = os.fstat(self._stderr.fileno()).st_size
         start = max(0, size - _TAIL_CHARACTERS)
         return os.pread(self._stderr.fileno(), _TAIL_CHARACTERS, start).decode(errors="replace").strip()
+
+
+def first_to_answer(workers: Sequence[Worker], timeout_s: float) -> Worker:
+    """Block until one of the workers has a reply, or has died, and return it; the first of them after `timeout_s`."""
+    if hasattr(select, "poll"):
+        poller = select.poll()
+        for worker in workers:
+            poller.register(worker, select.POLLIN)
+        poller.poll(max(0.0, timeout_s) * 1000)
+        return next((worker for worker in workers if worker.has_reply()), workers[0])
+    return workers[0]  # Windows: taken in turn
 
 
 def _signal_name(number: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ortbench.errors import ModelError, UsageError
+from ortbench.export.artifact import file_sha256
 from ortbench.export.onnx_file import fixed_batch_size, read_signature
 from ortbench.models.catalog import CATALOG, find_model
 from ortbench.models.inputs import load_inputs_file, resolve_shapes
@@ -92,6 +93,12 @@ def _with_shapes(
     source: ModelSource, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, object]
 ) -> ModelSource:
     return msgspec.structs.replace(source, inputs=resolve_shapes(source.inputs, shapes, arrays))  # type: ignore[arg-type]
+
+
+def given_files_sha256(source: ModelSource) -> dict[str, str]:
+    """Return the contents of the weights' and the inputs' files as digests, so that a file that changed is noticed."""
+    given = {"--weights": source.weights, "--inputs": source.inputs_file}
+    return {option: file_sha256(Path(path)) for option, path in given.items() if path and Path(path).is_absolute()}
 
 
 def _check_weights(model: str, weights: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -26,12 +27,13 @@ from ortbench.results.schema import (
     RunState,
 )
 from ortbench.results.summary import Summary
+from ortbench.runner.arm import ArmPlan
 from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.disturbance import Watch
 from ortbench.runner.jobs import Reference
-from ortbench.runner.launch import ArmPlan, Launch
+from ortbench.runner.launch import Launch
 from ortbench.runner.outcome import finished_run
 from ortbench.runner.pilot import rounds_for_cell
 from ortbench.runner.planning import StudyPlan
@@ -75,6 +77,7 @@ class Study:
     _early_failures: list[LaunchRecord] = field(default_factory=list)
     _early_s: float = 0.0
     _start_s: dict[int, float] = field(default_factory=dict)
+    _load_s: dict[ArmKey, float] = field(default_factory=dict)
 
     @property
     def rounds(self) -> list[RoundRecord]:
@@ -221,9 +224,11 @@ class Study:
             # What was started early will cost its time in the next launch.
             self._start_s[index] = launch.clock() - began + self._early_s
             self._early_s = 0.0
+            self._load_s |= launch.load_seconds()
             for cell in cells:
                 self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
         self.record.time_s["lost"] += launch.lost_s
+        self.record.time_s["parent_cpu"] += launch.parent_cpu_s
         # A study that is killed can be continued from here.
         self._save(self._ended("running"))
 
@@ -248,7 +253,7 @@ class Study:
             threads=cell.threads,
             options=engine.options,
         )
-        return ArmPlan(key, engine, request)
+        return ArmPlan(key, engine, request, self._load_s.get(key, math.inf))
 
     def _save(self, run: Run) -> None:
         """Write run.json."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ortbench.results.folder import read_run, write_json
@@ -76,6 +77,15 @@ def test_another_model_file_is_refused(ortbench: CommandLine, model_file: Path, 
     message = refusal(ortbench(*study(model_file, "--max-time", "9s", "--output", "out", "--resume")))
     assert "the artifact's sha256 was " in message
     assert measured.exists()
+
+
+def test_another_content_of_the_inputs_file_is_refused(ortbench: CommandLine, model_file: Path) -> None:
+    words = ("--inputs", "inputs.npz", "--output", "out", "--max-time")
+    np.savez("inputs.npz", x=np.zeros((1, 8), np.float32))
+    assert ortbench(*study(model_file, *words, "2s")).status == 0
+    np.savez("inputs.npz", x=np.ones((1, 8), np.float32))
+    message = refusal(ortbench(*study(model_file, *words, "9s", "--resume")))
+    assert "the file given with --inputs was " in message
 
 
 def test_there_must_be_a_folder_and_a_study_in_it(ortbench: CommandLine, model_file: Path, tmp_path: Path) -> None:

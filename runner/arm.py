@@ -1,0 +1,113 @@
+"""One arm of a launch: its process, what it was seen to take, and the line that it leaves in the record."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ortbench.engines.base import LoadRequest
+from ortbench.engines.registry import ResolvedEngine
+from ortbench.results.schema import ArmKey, LaunchRecord, Status
+from ortbench.runner import protocol
+from ortbench.runner.memory import ArmMemory
+from ortbench.runner.pilot import calls_in
+from ortbench.runner.process import Worker
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """What one arm of a group runs, and how long it took to load before; infinite at the first time."""
+
+    key: ArmKey
+    engine: ResolvedEngine
+    request: LoadRequest
+    load_s: float = math.inf
+
+
+@dataclass(frozen=True)
+class ReferenceOutputs:
+    """What an arm's outputs must agree with.
+
+    Attributes:
+        engine: that gave them.
+        path: their .npz file; None where nothing is compared.
+    """
+
+    engine: str
+    path: Path | None
+
+
+@dataclass
+class Arm:
+    """A running arm; its worker is None once it has failed."""
+
+    plan: ArmPlan
+    worker: Worker | None
+    loaded: protocol.Loaded | None = None
+    calls: int = 1
+    call_s_per_item: float = 0.0
+    peak_mib: float = 0.0
+    per_item_mib: float = 0.0
+
+    @property
+    def memory(self) -> ArmMemory:
+        """What the process was seen to use."""
+        loaded = (self.loaded.memory_mib if self.loaded else None) or 0.0
+        return ArmMemory(loaded, max(self.peak_mib, loaded), self.per_item_mib)
+
+    @property
+    def running_worker(self) -> Worker:
+        """The worker of an arm that has not failed."""
+        assert self.worker is not None, "a failed arm takes no further part"
+        return self.worker
+
+    def expect(self, prepared: protocol.Prepared, batch_size: int, slice_ns: int) -> None:
+        """Take from the warm-up how long a call is, and so how many fill a slice."""
+        call_ns = statistics.median(prepared.warm_up_ns[-3:] or (prepared.first_call_ns,))
+        self.calls = calls_in(slice_ns, call_ns)
+        self.call_s_per_item = call_ns / 1e9 / batch_size
+        self.peak_mib = prepared.memory_mib or 0.0
+        self.per_item_mib = max(0.0, self.peak_mib - self.memory.loaded_mib) / batch_size
+
+    def fail(self) -> None:
+        """End the worker; the arm takes no further part in this launch."""
+        if self.worker is not None:
+            self.worker.kill()
+            self.worker = None
+
+    def record(
+        self, launch: int, cell_id: str, status: Status, reason: str | None, prepared: protocol.Prepared | None
+    ) -> LaunchRecord:
+        """Return the line of one launch's record; without `prepared`, of an arm that did not get so far."""
+        record = LaunchRecord(
+            cell=cell_id,
+            launch=launch,
+            engine=self.plan.key.engine,
+            twin=self.plan.key.twin,
+            status=status,
+            reason=reason,
+            import_s=self.loaded.import_s if self.loaded else None,
+            load_s=self.loaded.load_s if self.loaded else None,
+        )
+        if prepared is None:
+            return record
+        evidence = prepared.evidence
+        return msgspec.structs.replace(
+            record,
+            first_call_ns=prepared.first_call_ns,
+            warm_up_ns=prepared.warm_up_ns,
+            steady=prepared.steady,
+            threads=evidence.threads,
+            affinity=prepared.affinity,
+            os_threads=prepared.os_threads,
+            allocator=prepared.allocator,
+            memory_mib=prepared.memory_mib,
+            versions=evidence.versions,
+            boundary=evidence.boundary,
+            parity=msgspec.to_builtins(prepared.parity),
+            placement=msgspec.to_builtins(evidence.placement),
+        )
