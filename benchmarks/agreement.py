@@ -31,11 +31,12 @@ from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.launch import Launch
 from ortbench.runner.machine import describe_machine, machine_line, own_versions
-from ortbench.runner.pilot import USUAL_SLICE_NS
 from ortbench.runner.process import worker_environment
 
 HERE = Path(__file__).parent
 MODEL = "resnet50"
+# Slices of one call on both sides: the first call after a pause is not like those that follow it.
+ONE_CALL_NS = 1
 TOOLS = {"torch": "torch.utils.benchmark", "ort": "polygraphy"}
 
 
@@ -83,7 +84,7 @@ def one_launch(engine: str, artifact: str, number: int, rounds: int) -> list[flo
     ratios = []
     with Launch(number, cell.threads) as launch, OtherTool(engine, artifact) as other:
         launch.start([ArmPlan(key, resolved, request)])
-        launch.prepare(cell, [key], ReferenceOutputs("none", None), USUAL_SLICE_NS)
+        launch.prepare(cell, [key], ReferenceOutputs("none", None), ONE_CALL_NS)
         for index in range(rounds):
             first = other.slice_s(1) if index % 2 else None
             outcome = launch.run_slice(cell, key)

@@ -40,9 +40,15 @@ def torch_timer() -> Callable[[int], float]:
 
 def polygraphy_runner(path: str) -> Callable[[int], float]:
     """Time with Polygraphy's ONNX Runtime runner, whose `last_inference_time` is what `polygraphy run` reports."""
-    from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
+    import onnxruntime
+    from polygraphy.backend.onnxrt import OnnxrtRunner
 
-    runner = OnnxrtRunner(SessionFromOnnx(path, providers=["CPUExecutionProvider"]))
+    # Polygraphy's own loader leaves the thread count to ONNX Runtime, which then pins its threads: another
+    # configuration. Its runner takes a session that is configured as the other side's.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    options.inter_op_num_threads = 1
+    runner = OnnxrtRunner(onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
     runner.activate()
     feed = make_inputs(find_model("resnet50").source("random", 0), 1)
 
