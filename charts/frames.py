@@ -20,10 +20,13 @@ class Frame:
     Attributes:
         name: of that combination, fit for a sub-folder; empty for the plain one.
         rows: one dictionary a point, ready for a chart.
+        precision, allocator: of all of them.
     """
 
     name: str
     rows: list[Row]
+    precision: str = "fp32"
+    allocator: str = "default"
 
     def where(self, **values: Any) -> list[Row]:
         """Return the rows whose columns have these values."""
@@ -45,7 +48,7 @@ def chart_frames(summary: Summary) -> list[Frame]:
     frames: dict[str, Frame] = {}
     for cell in summary.cells:
         name = combination_name(cell.key)
-        frame = frames.setdefault(name, Frame(name, []))
+        frame = frames.setdefault(name, Frame(name, [], cell.precision, cell.allocator))
         frame.rows.extend(_row(cell, arm) for arm in cell.arms if arm.latency_ms and not arm.twin)
     return [frame for frame in frames.values() if frame.rows]
 

@@ -1,4 +1,4 @@
-"""The gallery: which charts there are, what they are called, and writing them as PNG and SVG."""
+"""The gallery: which charts there are, what they are called, and writing them as PNG, SVG and HTML."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ortbench.charts.decisions import Picture, Record, decision_pictures
+from ortbench.charts.drawing import Drawing, draw_all
 from ortbench.charts.frames import Frame, chart_frames
 from ortbench.charts.marks import Series, batch_chart, thread_chart
-from ortbench.charts.theme import SCALE
+from ortbench.charts.vega import vega_script
 from ortbench.errors import ResultsError
 from ortbench.results.summary import Summary
 
+SCRIPT = "vega.js"
+DECISIONS = "decisions"
 _TITLES = {"latency": "Latency", "throughput": "Throughput"}
 
 
-def draw_gallery(summary: Summary, folder: Path) -> list[Path]:
-    """Draw every chart of the summary as PNG and SVG; return the files.
+def draw_gallery(summary: Summary, folder: Path, record: Record | None = None, cache: Path | None = None) -> list[Path]:
+    """Draw every chart of the summary as PNG, SVG and interactive HTML; return the files.
+
+    The pictures that help to decide go into a folder `decisions` of their own; all HTML files share one script.
+
+    Args:
+        summary: what is drawn.
+        folder: where to.
+        record: the rounds behind the summary, where there are any.
+        cache: a folder that keeps what is the same for every gallery.
 
     Raises:
         ResultsError: there is nothing to draw.
@@ -25,17 +37,28 @@ def draw_gallery(summary: Summary, folder: Path) -> list[Path]:
     frames = chart_frames(summary)
     if not frames:
         raise ResultsError("There is nothing to draw: no arm has a latency.")
-    files: list[Path] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / SCRIPT
+    script.write_text(vega_script(cache), encoding="utf-8")
+    drawings: list[Drawing] = []
     for frame in frames:
         target = folder / safe_name(frame.name) if frame.name else folder
-        target.mkdir(parents=True, exist_ok=True)
-        for name, chart in gallery_charts(summary, frame):
-            files += _save(chart, target / name)
-    return files
+        pictures = [(target, picture) for picture in gallery_pictures(summary, frame)]
+        pictures += [(target / DECISIONS, each) for each in decision_pictures(summary, frame.name, record)]
+        for place, picture in pictures:
+            place.mkdir(parents=True, exist_ok=True)
+            drawings.append(Drawing(picture.chart, str(place / picture_name(summary, picture)), str(script)))
+    return [*draw_all(drawings), script]
 
 
 def gallery_charts(summary: Summary, frame: Frame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (file name without ending, Vega-Lite specification) of every chart of one frame."""
+    for picture in gallery_pictures(summary, frame):
+        yield picture_name(summary, picture), picture.chart
+
+
+def gallery_pictures(summary: Summary, frame: Frame) -> Iterator[Picture]:
+    """Yield every chart of one frame."""
     engines = [engine for engine in summary.engines if frame.where(engine=engine)]
     studied = summary.engines[-1]
     looks = list(summary.engines)
@@ -49,32 +72,24 @@ def gallery_charts(summary: Summary, frame: Frame) -> Iterator[tuple[str, dict[s
             headline = f"Threads vs {title}, batch size {batch_size}"
             if own:
                 series = Series("engine", looks, f"{about} · {studied}", interval)
-                yield (
-                    safe_name(f"{summary.model}-{value}-{batch_size}"),
-                    thread_chart(own, value, headline, series),
-                )
+                chart = thread_chart(own, value, headline, series)
+                yield Picture(f"{value}-{batch_size}", chart, batch_size=batch_size)
             series = Series("engine", looks, f"{about} · {' vs '.join(engines)}", interval)
-            name = safe_name(f"{summary.model}-{value}-comparison-{batch_size}")
-            yield name, thread_chart(rows, value, headline, series)
+            chart = thread_chart(rows, value, headline, series)
+            yield Picture(f"{value}-comparison-{batch_size}", chart, batch_size=batch_size)
     for engine in engines:
         rows = frame.where(engine=engine)
         threads = sorted({row["threads"] for row in rows})
         series = Series("threads", threads, about, interval)
-        name = safe_name(f"{summary.model}-throughput-{engine}-perBS")
-        yield name, batch_chart(rows, "throughput", f"Batch size vs Throughput, {engine}", series)
+        chart = batch_chart(rows, "throughput", f"Batch size vs Throughput, {engine}", series)
+        yield Picture(f"throughput-{engine}-perBS", chart)
+
+
+def picture_name(summary: Summary, picture: Picture) -> str:
+    """Return the file name of a picture, without ending."""
+    return safe_name(f"{summary.model}-{picture.kind}")
 
 
 def safe_name(text: str) -> str:
     """Return `text` as a file name: every run of characters other than letters, digits, `.` and `_` is one `-`."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", text)
-
-
-def _save(specification: dict[str, Any], path: Path) -> list[Path]:
-    import vl_convert
-
-    png, svg = path.with_name(path.name + ".png"), path.with_name(path.name + ".svg")
-    # Compiling the specification is most of the work, so the picture is made from the drawing.
-    drawing = vl_convert.vegalite_to_svg(specification)
-    svg.write_text(drawing, encoding="utf-8")
-    png.write_bytes(vl_convert.svg_to_png(drawing, scale=SCALE))
-    return [png, svg]

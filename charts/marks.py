@@ -14,6 +14,7 @@ from typing import Any
 
 import altair as alt
 
+from ortbench.charts.alt import alt_text
 from ortbench.charts.frames import Row
 from ortbench.charts.theme import CONFIG, HEIGHT, WIDTH, named_scales, ordered_scales
 
@@ -24,7 +25,7 @@ _MANY_POINTS = 40
 _POINTS = "points"
 
 # Validating against Vega-Lite's schema takes longer than everything else; the tests draw with it on.
-_VALIDATE = bool(os.environ.get("ORTBENCH_VALIDATE_CHARTS"))
+VALIDATE = bool(os.environ.get("ORTBENCH_VALIDATE_CHARTS"))
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _look(rows: list[Row], value: str, series: Series) -> _Look:
 @lru_cache
 def _lines(look: _Look, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
     """Return lines against the batch sizes given, or against the thread count where there are none."""
-    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(x=_batch_axis(batch_sizes) if batch_sizes else _thread_axis())
+    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(x=batch_axis(batch_sizes) if batch_sizes else _thread_axis())
     y, (color, shape) = _value_axis(look.value), _scales(look)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     interval = base.mark_rule(strokeWidth=1.5).encode(
@@ -140,7 +141,8 @@ def _thread_axis() -> alt.X:
     return alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
 
 
-def _batch_axis(sizes: tuple[int, ...]) -> alt.X:
+def batch_axis(sizes: tuple[int, ...]) -> alt.X:
+    """Return the log2 axis of batch sizes."""
     return alt.X(
         "batch_size:Q",
         title="Batch size",
@@ -166,7 +168,7 @@ def _scales(look: _Look) -> tuple[alt.Color, alt.Shape]:
 
 
 def _specification(*layers: Any) -> dict[str, Any]:
-    chart: dict[str, Any] = alt.layer(*layers).to_dict(validate=_VALIDATE)
+    chart: dict[str, Any] = alt.layer(*layers).to_dict(validate=VALIDATE)
     return chart
 
 
@@ -179,7 +181,9 @@ def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, seri
         notes.append(_INVALID_NOTE)
     subtitle = [series.about, "; ".join(notes)] if notes else [series.about]
     sides = label_sides(rows, value, series)
+    place = "batch_size" if series.column == "threads" else "threads"
     return marks | {
+        "description": alt_text(title, rows, series.column, place, value),
         "title": {"text": title, "subtitle": subtitle},
         "width": WIDTH,
         "height": HEIGHT,

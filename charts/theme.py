@@ -17,6 +17,9 @@ SHAPES = (
     "triangle-left",
 )
 
+# Lines that are not an engine: ideals, fronts, the machine itself.
+MUTED = "#767676"
+
 WIDTH = 560
 HEIGHT = 320
 SCALE = 2

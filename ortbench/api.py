@@ -12,16 +12,18 @@ from typing import Literal
 
 import msgspec
 
+import ortbench
 from ortbench.engines.registry import resolve_engines, wildcard_engines
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import Artifact
+from ortbench.export.cache import cache_root
 from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
-from ortbench.results.derive import summarize_folder
-from ortbench.results.folder import CHARTS_FOLDER, check_new_folder, writing_to
+from ortbench.results.folder import CHARTS_FOLDER, REPORT_FILE, check_new_folder, write_atomically, writing_to
 from ortbench.results.schema import ArtifactRecord, Run
 from ortbench.results.source import write_derived
+from ortbench.results.study import Results, load_results
 from ortbench.results.summary import Summary
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.jobs import ExportJob, Reference, keep_available
@@ -98,7 +100,12 @@ class Comparison:
 
     folder: Path
     run: Run
-    summary: Summary
+    results: Results
+
+    @property
+    def summary(self) -> Summary:
+        """Cells and arms with their statistics."""
+        return self.results.summary
 
     @property
     def interrupted(self) -> bool:
@@ -209,10 +216,10 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
         study.begin(record)
         run = study.measure()
     # From the record, not from memory: what is printed is what can be rebuilt.
-    summary = summarize_folder(folder)
+    results = load_results(folder)
     with writing_to(folder):
-        write_derived(folder, summary)
-    return Comparison(folder, run, summary)
+        write_derived(folder, results.summary)
+    return Comparison(folder, run, results)
 
 
 def _study(planned: PlannedComparison, reference: Reference | None, observer: Observer) -> Study:
@@ -233,11 +240,40 @@ def _twins(text: str) -> Literal["smallest", "all"]:
     return "all" if text == "all" else "smallest"
 
 
-def draw_charts(summary: Summary, folder: Path) -> list[Path]:
-    """Draw the gallery into `folder` and return its files."""
+def draw_charts(results: Results, folder: Path) -> list[Path]:
+    """Draw the gallery into `folder` and return its files.
+
+    Raises:
+        ResultsError: there is nothing to draw.
+        RecordError: the folder cannot be written.
+    """
+    from ortbench.charts.decisions import Record
     from ortbench.charts.gallery import draw_gallery
 
-    return draw_gallery(summary, folder)
+    record = Record(results.run.cells, results.rounds) if results.run else None
+    with writing_to(folder):
+        return draw_gallery(results.summary, folder, record, cache_root())
+
+
+def write_report(results: Results, file: Path) -> Path:
+    """Write the report, one page that needs nothing else, and return its file.
+
+    Raises:
+        ResultsError: there is nothing to report.
+        RecordError: the file cannot be written.
+    """
+    from ortbench.charts.report import build_report
+
+    page = build_report(results, ortbench.__version__, cache_root())
+    with writing_to(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, page.encode())
+    return file
+
+
+def report_file(results: Path) -> Path:
+    """Return where the report of a results folder or CSV goes unless told otherwise."""
+    return results / REPORT_FILE if results.is_dir() else Path(f"{results.stem}-{REPORT_FILE}")
 
 
 def charts_folder(results: Path) -> Path:

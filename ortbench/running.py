@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import msgspec
 
 from ortbench import api
+from ortbench.charts.diff_table import print_diff
 from ortbench.charts.table import answer_console, print_summary
 from ortbench.errors import OrtbenchError
 from ortbench.progress import Progress
+from ortbench.results.change import change_between
 from ortbench.results.schema import Run
+from ortbench.results.study import load_results
 from ortbench.units import format_seconds
 
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
 
 
-def compare_and_show(request: api.CompareRequest, *, dry_run: bool, quiet: bool, as_json: bool) -> int:
-    """Plan, measure, draw and print; return the exit status."""
+def compare_and_show(
+    request: api.CompareRequest, *, against: str | None, dry_run: bool, quiet: bool, as_json: bool
+) -> int:
+    """Plan, measure, draw and print; return the exit status.
+
+    Args:
+        request: the options as they were typed.
+        against: earlier results, with which these are compared in the end.
+        dry_run: stop after the plan.
+        quiet: no progress.
+        as_json: one JSON document on standard output.
+    """
+    # What is no result is refused before anything is measured.
+    old = load_results(Path(against)) if against else None
     planned = api.plan_comparison(request)
     lines = [*api.plan_lines(planned.plan), f"results  {planned.folder}"]
     if dry_run:
@@ -28,10 +44,14 @@ def compare_and_show(request: api.CompareRequest, *, dry_run: bool, quiet: bool,
         for line in lines:
             progress.say(line)
         comparison = api.compare(planned, progress)
+    change = change_between(old, comparison.results, anyway=True) if old else None
     if as_json:
-        _answer(msgspec.json.format(msgspec.json.encode(comparison.summary)).decode())
+        document = msgspec.to_builtins(comparison.summary) | ({"change": msgspec.to_builtins(change)} if change else {})
+        _answer(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
         print_summary(comparison.summary, answer_console())
+        if change:
+            print_diff(change, answer_console())
         _answer(time_line(comparison.run))
     if comparison.interrupted:
         _tell(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")
@@ -66,9 +86,10 @@ _TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parent_cp
 
 def _draw(comparison: api.Comparison) -> None:
     try:
-        api.draw_charts(comparison.summary, api.charts_folder(comparison.folder))
+        api.draw_charts(comparison.results, api.charts_folder(comparison.folder))
+        api.write_report(comparison.results, api.report_file(comparison.folder))
     except OrtbenchError as error:
-        _tell(f"No charts: {error}")
+        _tell(f"No charts and no report: {error}")
 
 
 def _answer(text: str) -> None:

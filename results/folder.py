@@ -19,6 +19,8 @@ LAUNCHES_FILE = "launches.jsonl"
 SUMMARY_FILE = "summary.json"
 CSV_FILE = "results.csv"
 PARQUET_FILE = "results.parquet"
+MARKDOWN_FILE = "summary.md"
+REPORT_FILE = "report.html"
 CHARTS_FOLDER = "charts"
 
 

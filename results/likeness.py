@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from ortbench.results.schema import Run
+import msgspec
+
+from ortbench.results.schema import CellKey, Run
+from ortbench.results.summary import CellSummary, Summary
+
+Places = Mapping[CellKey, CellSummary]
+Section = Literal["settings", "files", "artifact", "versions", "machine", "environment"]
 
 # These say how long and how well to measure, not what.
 _MAY_DIFFER = {"max_time_s", "target"}
@@ -21,15 +27,43 @@ def differences(before: Run, now: Run) -> list[str]:
     Compared are the settings (but for --max-time and --target), the contents of given files, the artifact, the
     versions, the machine and the environment variables that matter.
     """
-    sections: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
-        ("", _without(before.settings), _without(now.settings)),
-        ("the file given with ", before.settings.get(_FILES, {}), now.settings.get(_FILES, {})),
-        ("the artifact's ", _artifact(before), _artifact(now)),
-        ("the version of ", before.versions, now.versions),
-        ("the machine's ", before.machine, now.machine),
-        ("the environment's ", _mattering(before.environment), _mattering(now.environment)),
+    return [line for lines in differences_by_section(before, now).values() for line in lines]
+
+
+def differences_by_section(before: Run, now: Run) -> dict[Section, list[str]]:
+    """Return the same as `differences`, by what it is about; every section is there, empty where nothing differs."""
+    sections: list[tuple[Section, str, Mapping[str, Any], Mapping[str, Any]]] = [
+        ("settings", "", _without(before.settings), _without(now.settings)),
+        ("files", "the file given with ", before.settings.get(_FILES, {}), now.settings.get(_FILES, {})),
+        ("artifact", "the artifact's ", _artifact(before), _artifact(now)),
+        ("versions", "the version of ", before.versions, now.versions),
+        ("machine", "the machine's ", before.machine, now.machine),
+        ("environment", "the environment's ", _mattering(before.environment), _mattering(now.environment)),
     ]
-    return [f"{where}{line}" for where, old, new in sections for line in _differing(old, new)]
+    return {name: [f"{where}{line}" for line in _differing(old, new)] for name, where, old, new in sections}
+
+
+def incomparable(before: Run, now: Run) -> list[str]:
+    """Return those differences with which the figures of two runs are of two different things.
+
+    They are the machine, the model's name, and the artifact where both runs had one: without, no engine ran it.
+    """
+    sections = differences_by_section(before, now)
+    models = [_worded("model", before.model, now.model)] if before.model != now.model else []
+    return models + (sections["artifact"] if before.artifact and now.artifact else []) + sections["machine"]
+
+
+def cells_by_place(old: Summary, new: Summary) -> tuple[Places, Places]:
+    """Return each run's cells by what makes them the same: not the model's name where each run has a single model.
+
+    A CSV without that column is named after its file.
+    """
+    single = all(len({cell.model for cell in run.cells}) == 1 for run in (old, new))
+    before, after = (
+        {msgspec.structs.replace(cell.key, model="" if single else cell.model): cell for cell in run.cells}
+        for run in (old, new)
+    )
+    return before, after
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

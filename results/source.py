@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from ortbench.errors import ResultsError
+import msgspec
+
+from ortbench.errors import ResultsError, UsageError, expected_one_of
 from ortbench.results.csv_input import summarize_csv
 from ortbench.results.derive import summarize_folder
-from ortbench.results.folder import CSV_FILE, PARQUET_FILE, SUMMARY_FILE, write_atomically, write_json
+from ortbench.results.folder import (
+    CSV_FILE,
+    MARKDOWN_FILE,
+    PARQUET_FILE,
+    SUMMARY_FILE,
+    write_atomically,
+    write_json,
+    writing_to,
+)
+from ortbench.results.markdown import to_markdown
 from ortbench.results.summary import Summary
 from ortbench.results.tidy import tidy_rows, to_csv, to_parquet
 
@@ -26,8 +38,28 @@ def load_summary(path: Path) -> Summary:
 
 
 def write_derived(folder: Path, summary: Summary) -> None:
-    """Write summary.json, results.csv and results.parquet."""
+    """Write summary.json, results.csv, results.parquet and summary.md."""
     rows = tidy_rows(summary)
     write_json(folder / SUMMARY_FILE, summary)
     write_atomically(folder / CSV_FILE, to_csv(rows))
     write_atomically(folder / PARQUET_FILE, to_parquet(rows))
+    write_atomically(folder / MARKDOWN_FILE, to_markdown(summary).encode())
+
+
+def write_as(summary: Summary, file: Path) -> None:
+    """Write a summary as what the file's ending says: .csv, .parquet, .md or .json.
+
+    Raises:
+        UsageError: it is none of these.
+        RecordError: the file cannot be written.
+    """
+    formats: dict[str, Callable[[], bytes]] = {
+        ".csv": lambda: to_csv(tidy_rows(summary)),
+        ".parquet": lambda: to_parquet(tidy_rows(summary)),
+        ".md": lambda: to_markdown(summary).encode(),
+        ".json": lambda: msgspec.json.format(msgspec.json.encode(summary)),
+    }
+    if file.suffix not in formats:
+        raise UsageError(expected_one_of("--output's ending", tuple(formats), file.suffix or file.name))
+    with writing_to(file.parent):
+        write_atomically(file, formats[file.suffix]())

@@ -105,9 +105,11 @@ def test_another_precision_goes_into_a_folder_of_its_own(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_charts_are_written_as_png_and_svg_with_every_value(tmp_path: Path, threads: int) -> None:
+def test_charts_are_written_as_png_svg_and_html_with_every_value(tmp_path: Path, threads: int) -> None:
     files = draw_gallery(study(threads=threads), tmp_path)
-    assert len(files) == 2 * (4 * 2 + 2)
+    own = [file for file in files if file.parent == tmp_path and file.name != "vega.js"]
+    assert len(own) == 3 * (4 * 2 + 2)
+    assert {file.suffix for file in own} == {".png", ".svg", ".html"}
     assert all(file.stat().st_size > 1000 for file in files)
     assert (tmp_path / "my-model-latency-1.png").read_bytes().startswith(b"\x89PNG")
     written = texts((tmp_path / "my-model-latency-comparison-2.svg").read_text(encoding="utf-8"))

@@ -1,0 +1,239 @@
+"""The pictures that help to decide, built with Altair from rows that hold every figure already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from ortbench.charts.alt import alt_text
+from ortbench.charts.decision_frames import COLD_PARTS
+from ortbench.charts.frames import Row
+from ortbench.charts.marks import VALIDATE, batch_axis
+from ortbench.charts.theme import CONFIG, HEIGHT, MUTED, PALETTE, WIDTH, named_scales
+
+_LABEL_SIZE = 10
+_LOG = alt.Scale(type="log", nice=False)
+
+
+def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about: str, interval: str) -> dict[str, Any]:
+    """Return speedup against batch size, both axes logarithmic: twice as fast is as far above 1 as half is below."""
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
+    y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=alt.Scale(type="log", nice=False, padding=25))
+    color = _color(engines, rows)
+    line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
+    bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
+    points = [
+        base.transform_filter(test).mark_point(size=70, opacity=1, **look).encode(y=y, color=color)
+        for test, look in (("datum.valid", {"filled": True}), ("!datum.valid", {"filled": False, "fill": "white"}))
+    ]
+    text = base.mark_text(dx=6, align="left", dy=-8, fontSize=_LABEL_SIZE).encode(
+        y=y, text="ratio_label:N", color=color
+    )
+    same = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED).encode(y="one:Q")
+    note = f"vertical lines: {interval}; dashed: as fast as the baseline"
+    if not all(row["valid"] for row in rows):
+        note += "; hollow: no difference shown, or not to be compared"
+    return _finish(
+        alt.layer(same, line, bar, text, *points),
+        "Speedup vs Batch size",
+        [about, note],
+        alt_text(f"Speedup over {baseline}", rows, "engine", "batch_size", "ratio"),
+    )
+
+
+def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return throughput against latency: the front that nothing beats in both, with the chosen point named."""
+    base = alt.Chart(alt.InlineData(values=rows))
+    log = alt.Scale(type="log", nice=False, padding=25)
+    axis = alt.Axis(labelOverlap=True)
+    x = alt.X("latency:Q", title="Latency per batch (ms)", scale=log, axis=axis)
+    y = alt.Y("throughput:Q", title="Throughput (inferences/s)", scale=log, axis=axis)
+    front = base.transform_filter("datum.front")
+    line = front.mark_line(color=MUTED, strokeDash=[5, 4], interpolate="step-after").encode(x=x, y=y)
+    points = base.mark_point(size=70, filled=True).encode(
+        x=x, y=y, color=_color(engines, rows), opacity=alt.condition("datum.front", alt.value(1), alt.value(0.35))
+    )
+    chosen = base.transform_filter("datum.chosen")
+    ring = chosen.mark_point(size=260, color=MUTED, strokeWidth=2).encode(x=x, y=y)
+    name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold").encode(x=x, y=y, text="name:N")
+    outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", stroke="white", strokeWidth=4)
+    notes = "dashed: the front, where more throughput costs latency; ring: the most throughput for its latency"
+    return _finish(
+        alt.layer(line, points, ring, outline.encode(x=x, y=y, text="name:N"), name),
+        "Latency vs Throughput",
+        [about, notes],
+        alt_text(
+            "Latency vs Throughput, the front", [row for row in rows if row["front"]], "name", "latency", "throughput"
+        ),
+    )
+
+
+def scaling_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return the share of each thread's power that is used, against the thread count; the ideal line is 100 %."""
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
+    )
+    y = alt.Y("efficiency:Q", title="Scaling efficiency", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
+    color = _color(engines, rows)
+    line = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=60)).encode(y=y, color=color)
+    few = len(_distinct(rows, "threads")) * len(_distinct(rows, "engine")) <= 12
+    text = base.mark_text(dy=-12, fontSize=_LABEL_SIZE).encode(y=y, text="efficiency_label:N", color=color)
+    ideal = alt.Chart(alt.InlineData(values=[{"ideal": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED)
+    layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else [])]
+    notes = "latency with one thread ÷ (threads · latency with so many); dashed: ideal"
+    return _finish(
+        alt.layer(*layers),
+        "Threads vs Scaling efficiency",
+        [about, notes],
+        alt_text("Scaling efficiency", rows, "engine", "threads", "efficiency"),
+    )
+
+
+def winner_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return the fastest engine for every thread count and batch size, and by how much it leads the next."""
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("batch_size:O", title="Batch size", sort="ascending"),
+    )
+    opacity = alt.condition("datum.valid", alt.value(0.9), alt.value(0.35))
+    tiles = base.mark_rect(stroke="white").encode(color=_color(engines, rows, always=True), opacity=opacity)
+    size = 12 if len(_distinct(rows, "threads")) <= 8 else 9
+    text = base.mark_text(fontSize=size).encode(
+        text="lead_label:N", color=alt.condition("datum.valid", alt.value("white"), alt.value("black"))
+    )
+    notes = "figures: how far it leads the next; pale and ?: the lead may be chance"
+    return _finish(
+        alt.layer(tiles, text),
+        "The fastest engine",
+        [about, notes],
+        alt_text(
+            "The fastest engine and its lead",
+            [row | {"cell": f"batch size {row['batch_size']} threads {row['threads']}"} for row in rows],
+            "cell",
+            "engine",
+            "lead",
+        ),
+    )
+
+
+def cold_chart(rows: list[Row], about: str) -> dict[str, Any]:
+    """Return what a first use takes, in s, stacked in the order in which it happens."""
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(height={"band": 0.6})
+        .encode(
+            y=alt.Y("engine:N", title=None, sort=_distinct(rows, "engine", ordered=False)),
+            x=alt.X("seconds:Q", title="Seconds from an empty process to steady calls"),
+            order=alt.Order("place:Q"),
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=list(COLD_PARTS), range=[PALETTE[4], PALETTE[0], PALETTE[1], PALETTE[5]]),
+                legend=alt.Legend(title="First use"),
+            ),
+        )
+    )
+    height = 40 * len(_distinct(rows, "engine", ordered=False)) + 20
+    return _finish(
+        chart,
+        "First use",
+        [about, "medians over launches; never part of a comparison"],
+        alt_text("First use, seconds", rows, "engine", "part", "seconds"),
+        height,
+    )
+
+
+def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return each engine's peak resident memory by batch size."""
+    present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        x=alt.X("batch_size:O", title="Batch size", axis=alt.Axis(labelAngle=0)),
+        xOffset=alt.XOffset("engine:N", sort=present),
+        y=alt.Y("memory:Q", title="Peak resident memory (MiB)"),
+    )
+    text = base.mark_text(dy=-7, fontSize=_LABEL_SIZE).encode(text="memory_label:N")
+    bars = base.mark_bar().encode(color=_color(engines, rows))
+    return _finish(
+        alt.layer(bars, text),
+        "Memory",
+        [about, "of the whole process, so far as the launch got"],
+        alt_text("Peak resident memory, MiB", rows, "engine", "batch_size", "memory"),
+    )
+
+
+def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return how each arm's calls are distributed: the share of them that took at most so long."""
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(
+            x=alt.X("latency:Q", title="Latency per batch (ms)", axis=alt.Axis(labelOverlap=True), scale=_LOG),
+            y=alt.Y("share:Q", title="Share of calls", axis=alt.Axis(format="%")),
+            color=_color(engines, rows),
+        )
+    )
+    return _finish(
+        chart,
+        "Distribution of calls",
+        [about, "every call of the rounds that count"],
+        alt_text("Distribution of calls, ms", _middles(rows), "engine", "share", "latency"),
+    )
+
+
+def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return how the rounds went over time, with disturbed ones crossed, and the machine's own speed behind them."""
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=alt.X("started:Q", title="Seconds since the study began"))
+    y = alt.Y("relative:Q", title="Latency ÷ its median", scale=_LOG)
+    quiet = base.transform_filter("datum.valid").mark_point(filled=True, size=14, opacity=0.6)
+    cross = base.transform_filter("!datum.valid").mark_point(
+        shape="cross", size=45, angle=45, color="#b00020", opacity=0.8
+    )
+    machine = alt.Chart(alt.InlineData(values=speed)).mark_line(color=MUTED, strokeWidth=1, opacity=0.7)
+    layers = [machine.encode(x="started:Q", y=y)] if speed else []
+    layers += [quiet.encode(y=y, color=_color(engines, rows)), cross.encode(y=y)]
+    notes = ("grey line: a fixed small computation, the machine's own speed" if speed else "") + (
+        "; crosses: rounds that something else disturbed" if not all(row["valid"] for row in rows) else ""
+    )
+    return _finish(
+        alt.layer(*layers),
+        "Rounds over time",
+        [about, *([notes.removeprefix("; ")] if notes else [])],
+        _told_rounds(rows),
+    )
+
+
+def _middles(rows: list[Row]) -> list[Row]:
+    """Return of each engine the point at which half of its calls are done."""
+    return [
+        next(row for row in rows if row["engine"] == engine and row["share"] >= 0.5)
+        for engine in _distinct(rows, "engine", ordered=False)
+    ]
+
+
+def _told_rounds(rows: list[Row]) -> str:
+    disturbed = sum(not row["valid"] for row in rows)
+    return f"Rounds over time. {len(rows)} slices are drawn, {disturbed} of them disturbed."
+
+
+def _color(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
+    """Return the colour that an engine has in every chart; a legend only where there is something to tell apart."""
+    present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
+    legend = alt.Legend(title="Engine", values=present) if always or len(present) > 1 else None
+    return alt.Color("engine:N", scale=alt.Scale(**named_scales(list(engines))["color"]), legend=legend)
+
+
+def _distinct(rows: list[Row], column: str, *, ordered: bool = True) -> list[Any]:
+    values = list(dict.fromkeys(row[column] for row in rows))
+    return sorted(values) if ordered else values
+
+
+def _finish(chart: Any, title: str, subtitle: list[str], alt: str, height: int = HEIGHT) -> dict[str, Any]:
+    specification: dict[str, Any] = chart.to_dict(validate=VALIDATE)
+    return specification | {
+        "description": alt,
+        "title": {"text": title, "subtitle": subtitle},
+        "width": WIDTH,
+        "height": height,
+        "config": CONFIG,
+    }

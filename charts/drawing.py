@@ -1,0 +1,100 @@
+"""From specifications to files. Many charts are shared among processes, as drawing one takes a fifth of a second.
+
+The other processes are started as `python -m ortbench.charts.drawing` and read what to draw from standard input:
+unlike a process pool this asks nothing of the script that calls it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ortbench.charts.pages import render
+from ortbench.charts.theme import SCALE
+
+# Fewer charts than this are drawn before another process has started.
+_WORTH_A_PROCESS = 8
+_MOST_PROCESSES = 4
+
+
+class Drawing(NamedTuple):
+    """One chart to draw.
+
+    Attributes:
+        chart: in Vega-Lite.
+        path: of the files, without ending.
+        script: Vega's script for the interactive page; empty for none.
+    """
+
+    chart: dict[str, Any]
+    path: str
+    script: str = ""
+
+
+def draw_all(drawings: Sequence[Drawing]) -> list[Path]:
+    """Draw each as PNG and SVG, and as HTML where there is a script; return the files in order.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    count = max(1, min(_MOST_PROCESSES, _cpus(), len(drawings) // _WORTH_A_PROCESS))
+    others = [_Other(drawings[place::count]) for place in range(1, count)]
+    for drawing in drawings[::count]:
+        draw(drawing)
+    for other in others:
+        other.finish()
+    return [file for drawing in drawings for file in files_of(drawing)]
+
+
+def draw(drawing: Drawing) -> None:
+    """Draw one chart."""
+    import vl_convert
+
+    png, svg, *pages = files_of(drawing)
+    # Compiling the specification is most of the work, so the picture is made from the drawing.
+    picture = vl_convert.vegalite_to_svg(drawing.chart)
+    svg.write_text(picture, encoding="utf-8")
+    png.write_bytes(vl_convert.svg_to_png(picture, scale=SCALE))
+    for page in pages:
+        address = Path(os.path.relpath(drawing.script, page.parent)).as_posix()
+        heading = drawing.chart["title"]
+        title = f"{heading['text']}: {heading['subtitle'][0]}"
+        page.write_text(render("chart.html.j2", title=title, chart=drawing.chart, script=address), encoding="utf-8")
+
+
+def files_of(drawing: Drawing) -> list[Path]:
+    """Return the files that a drawing makes."""
+    return [Path(drawing.path + ending) for ending in (".png", ".svg", *([".html"] if drawing.script else []))]
+
+
+class _Other:
+    """Another process that draws its share."""
+
+    def __init__(self, drawings: Sequence[Drawing]) -> None:
+        self._drawings = drawings
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "ortbench.charts.drawing"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        assert self._process.stdin
+        with self._process.stdin as pipe:
+            pipe.write(json.dumps(drawings).encode())
+
+    def finish(self) -> None:
+        """Wait for it; what it could not draw is drawn here, where the error can be told."""
+        if self._process.wait() != 0:
+            for drawing in self._drawings:
+                draw(drawing)
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    for words in json.load(sys.stdin):
+        draw(Drawing(*words))

@@ -1,0 +1,160 @@
+"""The report: one HTML file with the answer in words, how far to trust it, charts, tables and the machine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from ortbench.charts.decisions import Picture, Record, decision_pictures
+from ortbench.charts.frames import chart_frames
+from ortbench.charts.gallery import gallery_pictures
+from ortbench.charts.pages import render, template_text
+from ortbench.charts.report_tables import report_tables
+from ortbench.charts.vega import vega_script
+from ortbench.charts.words import answer_sentences, trust_sentences
+from ortbench.errors import ResultsError
+from ortbench.results.schema import Run
+from ortbench.results.study import Results
+from ortbench.results.summary import Summary
+from ortbench.results.tidy import tidy_rows, to_csv
+
+_BRACKETS = {
+    True: "In brackets: the interval that holds the true ratio in 95 of 100 such studies.",
+    False: "In brackets: the widest ratio that the two latency intervals allow.",
+}
+# The headings of the page, and the kinds of picture that stand below each; what is not named is of the gallery.
+_DECIDING = ("speedup", "fastest-engine", "latency-vs-throughput", "scaling")
+_RECORD = ("samples", "rounds", "first-use", "memory")
+_GROUPS = ("What to choose", "Threads and batch sizes", "Behind the figures")
+
+
+def build_report(results: Results, version: str, cache: Path | None = None) -> str:
+    """Return the page, which needs nothing else and no network.
+
+    Args:
+        results: a study with its record, or a CSV.
+        version: of ortbench, for the foot of the page.
+        cache: a folder that keeps what is the same for every report.
+
+    Raises:
+        ResultsError: there is nothing to show: no arm has a latency.
+    """
+    summary = results.summary
+    charts = list(_charts(results))
+    if not charts:
+        raise ResultsError("There is nothing to report: no arm has a latency.")
+    grouped = [(group, [chart for chart in charts if chart["group"] == group]) for group in _GROUPS]
+    return render(
+        "report.html.j2",
+        title=f"{summary.model}: {' vs '.join(summary.engines)}",
+        about=_about(results),
+        answer=answer_sentences(summary),
+        brackets=_BRACKETS[summary.paired],
+        trust=trust_sentences(summary),
+        choices=_choices(summary),
+        groups=[(group, members) for group, members in grouped if members],
+        tables=report_tables(summary),
+        command=shlex.join(results.run.command) if results.run else None,
+        downloads=list(_downloads(results)),
+        facts=_facts(results.run) if results.run else [],
+        version=version,
+        data={"charts": {chart["id"]: chart["specification"] for chart in charts}, "downloads": _downloads(results)},
+        # Our own files go in as they are; everything else is escaped.
+        styles=Markup(template_text("report.css")),  # noqa: S704
+        script=Markup(template_text("report.js")),  # noqa: S704
+        vega=Markup(vega_script(cache)),  # noqa: S704
+    )
+
+
+def _charts(results: Results) -> Iterator[dict[str, Any]]:
+    """Yield every chart with what the page's choices are about."""
+    numbers = count(1)
+    record = Record(results.run.cells, results.rounds) if results.run else None
+    for frame in chart_frames(results.summary):
+        pictures = list(decision_pictures(results.summary, frame.name, record, every=True))
+        for picture in [*pictures, *gallery_pictures(results.summary, frame)]:
+            title = picture.chart["title"]
+            yield {
+                "id": f"chart-{next(numbers)}",
+                "group": _group(picture),
+                "title": title["text"],
+                "subtitle": " · ".join(title["subtitle"]),
+                "alt": picture.chart["description"],
+                "batch_size": picture.batch_size or "",
+                "threads": picture.threads or "",
+                "precision": frame.precision,
+                "allocator": frame.allocator,
+                "specification": picture.chart,
+            }
+
+
+def _group(picture: Picture) -> str:
+    if picture.kind in _DECIDING:
+        return _GROUPS[0]
+    return _GROUPS[2] if picture.kind in _RECORD else _GROUPS[1]
+
+
+def _choices(summary: Summary) -> list[dict[str, Any]]:
+    """Return what can be chosen; the page begins with the smallest batch and the most threads."""
+    wanted = (
+        ("batch_size", "Batch size"),
+        ("threads", "Threads"),
+        ("precision", "Precision"),
+        ("allocator", "Allocator"),
+    )
+    choices = []
+    for name, label in wanted:
+        options = sorted({getattr(cell, name) for cell in summary.cells})
+        usual = {"batch_size": options[0], "threads": options[-1], "precision": "fp32", "allocator": "default"}[name]
+        first = usual if usual in options else options[0]
+        choices.append({"name": name, "label": label, "options": options, "selected": first, "all": len(options) > 1})
+    return choices
+
+
+def _about(results: Results) -> str:
+    if results.run is None:
+        return f"from {results.path.name}"
+    machine = results.run.machine
+    words = [results.run.created[:16].replace("T", " "), str(machine.get("cpu", "")), str(machine.get("system", ""))]
+    return " · ".join(word for word in words if word)
+
+
+def _downloads(results: Results) -> dict[str, str]:
+    files = {
+        "results.csv": to_csv(tidy_rows(results.summary)).decode(),
+        "summary.json": msgspec.json.format(msgspec.json.encode(results.summary)).decode(),
+    }
+    if results.run:
+        files["run.json"] = msgspec.json.format(msgspec.json.encode(results.run)).decode()
+    return files
+
+
+def _facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    sections = (
+        ("Machine", run.machine),
+        ("Versions", run.versions),
+        ("Settings", run.settings),
+        ("Environment", run.environment),
+    )
+    facts = [(heading, [(name, _value(value)) for name, value in content.items()]) for heading, content in sections]
+    if run.artifact:
+        facts.append(
+            ("Exported model", [(name, _value(value)) for name, value in msgspec.to_builtins(run.artifact).items()])
+        )
+    return [(heading, pairs) for heading, pairs in facts if pairs]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_value(each)}" for name, each in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(_value(each) for each in value)
+    return str(value)

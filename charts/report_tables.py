@@ -1,0 +1,114 @@
+"""The report's tables: every figure as text, and as a number to sort by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.units import format_significant
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one place; `key` is what it is sorted by, None for words."""
+
+    text: str
+    key: float | None = None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row, with the cell of the study that it belongs to."""
+
+    batch_size: int
+    threads: int
+    precision: str
+    allocator: str
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table; `chosen` where it follows the page's choices."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[TableRow]
+    chosen: bool = True
+
+
+_PLACE = ("engine", "batch size", "threads", "precision", "allocator")
+_RESULT = (
+    "latency ms",
+    "95 %",
+    "p90 ms",
+    "p99 ms",
+    "inferences/s",
+    "speedup",
+    "95 %",
+    "verdict",
+    "parity",
+    "launches",
+    "MiB",
+)
+_COLD = ("import s", "load s", "first call ms", "until steady s")
+
+
+def report_tables(summary: Summary) -> list[ReportTable]:
+    """Return the table of results, and the one of first use where that was measured."""
+    arms = [(cell, arm) for cell in summary.cells for arm in cell.arms]
+    tables = [ReportTable("Every figure", _PLACE + _RESULT, [_row(cell, arm, _result(arm)) for cell, arm in arms])]
+    cold = [(cell, arm) for cell, arm in arms if arm.cold and not arm.twin]
+    if cold:
+        tables.append(
+            ReportTable("First use", _PLACE + _COLD, [_row(cell, arm, _first_use(arm)) for cell, arm in cold])
+        )
+    return tables
+
+
+def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
+    place = [
+        Cell(arm.engine + (" (twin)" if arm.twin else "")),
+        Cell(str(cell.batch_size), cell.batch_size),
+        Cell(str(cell.threads), cell.threads),
+        Cell(cell.precision),
+        Cell(cell.allocator + (f", {cell.instances}x {cell.mode}" if cell.instances > 1 else "")),
+    ]
+    return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, [*place, *cells])
+
+
+def _result(arm: ArmSummary) -> list[Cell]:
+    latency, speedup, parity = arm.latency_ms, arm.speedup, arm.parity or {}
+    verdict = arm.status if arm.status != "ok" else speedup.verdict if speedup else "baseline"
+    agrees = "" if parity.get("ok") is None else "ok" if parity["ok"] else "failed"
+    return [
+        _number(latency.median if latency else None),
+        _interval(latency.ci95 if latency else None),
+        _number(latency.p90 if latency else None),
+        _number(latency.p99 if latency else None),
+        _number(arm.throughput_per_s),
+        Cell(f"{speedup.ratio:.3f}x", speedup.ratio) if speedup else Cell(""),
+        _interval(speedup.ci95 if speedup else None),
+        Cell(verdict),
+        Cell(agrees),
+        Cell(str(arm.launches), arm.launches),
+        _number(arm.memory_mib),
+    ]
+
+
+def _first_use(arm: ArmSummary) -> list[Cell]:
+    cold: Any = arm.cold
+    return [_number(cold.import_s), _number(cold.load_s), _number(cold.first_call_ms), _number(cold.time_to_steady_s)]
+
+
+def _number(value: float | None) -> Cell:
+    return Cell("") if value is None else Cell(format_significant(value), value)
+
+
+def _interval(bounds: tuple[float, float] | None) -> Cell:
+    if bounds is None:
+        return Cell("")
+    low, high = bounds
+    return Cell(f"{format_significant(low)} to {format_significant(high)}", low)

@@ -1,0 +1,137 @@
+"""The answer in words, and how far to trust it: sentences from the summary. No figure is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
+
+# More cells than this make no sentence.
+_MOST_TOLD = 4
+_VERDICTS = {
+    "faster": "{ratio:.2f}x faster than {baseline}",
+    "slower": "slower than {baseline}, at {ratio:.2f}x its speed,",
+    "same": "as fast as {baseline}",
+    "withheld": "{ratio:.2f}x as fast as {baseline}, on which no verdict is given,",
+    "inconclusive": "{ratio:.2f}x as fast as {baseline}, which may be chance,",
+}
+
+
+def answer_sentences(summary: Summary) -> list[str]:
+    """Return one sentence for each engine that is compared: how it fares, at the greatest thread count."""
+    most = max((cell.threads for cell in summary.cells), default=1)
+    cells = [cell for cell in summary.cells if cell.threads == most]
+    machine = "On this machine" if summary.paired else "By the figures given"
+    sentences = []
+    for engine in summary.engines:
+        if engine != summary.baseline:
+            told = [text for cell in _worth_telling(cells, engine) for text in _told(summary, cell, engine)]
+            if told:
+                threads = f"with {most} threads" if most > 1 else "with 1 thread"
+                sentences.append(f"{machine} {engine} runs {summary.model}, {threads}, {'; '.join(told)}.")
+    if not sentences:
+        [*engines] = summary.engines
+        sentences.append(f"Only {_joined(engines)} was measured: there is nothing to compare it with.")
+    return sentences
+
+
+def _worth_telling(cells: list[CellSummary], engine: str) -> list[CellSummary]:
+    """Return the cells that a sentence can hold: all of a few, else the first, the best, the worst and the last."""
+    ratios = [(arm.speedup.ratio if (arm := cell.arm(engine)) and arm.speedup else 1.0) for cell in cells]
+    if len(cells) <= _MOST_TOLD:
+        return cells
+    places = {0, len(cells) - 1, ratios.index(max(ratios)), ratios.index(min(ratios))}
+    return [cells[place] for place in sorted(places)]
+
+
+def _told(summary: Summary, cell: CellSummary, engine: str) -> Iterator[str]:
+    arm = cell.arm(engine)
+    if arm is not None:
+        place = f"at batch size {cell.batch_size}" + _combination(cell)
+        yield f"{_compared(arm, summary.baseline)} {place}{_bounds(arm.speedup)}"
+
+
+def _compared(arm: ArmSummary, baseline: str) -> str:
+    if arm.status != "ok":
+        return f"not comparably ({arm.status}: {arm.reason or 'no reason given'})"
+    if arm.speedup is None:
+        return f"without a figure of {baseline} beside it"
+    return _VERDICTS[arm.speedup.verdict].format(ratio=arm.speedup.ratio, baseline=baseline)
+
+
+def _bounds(speedup: Speedup | None) -> str:
+    if speedup is None or speedup.ci95 is None:
+        return ""
+    low, high = speedup.ci95
+    return f" [{low:.2f}, {high:.2f}]"
+
+
+def _combination(cell: CellSummary) -> str:
+    plain = {"precision": "fp32", "allocator": "default", "mode": "single"}
+    extras = [str(getattr(cell, name)) for name, usual in plain.items() if getattr(cell, name) != usual]
+    return f" ({', '.join(extras)})" if extras else ""
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def trust_sentences(summary: Summary) -> list[str]:
+    """Return what a reader should know before believing the answer: resolution, disturbance, parity, placement."""
+    if not summary.paired:
+        return [
+            "These figures came from a CSV: how they were measured is not known here.",
+            *summary.notes,
+        ]
+    return [*_quiet(summary), *_checked(summary), *_arms_told(summary), *summary.notes]
+
+
+def _quiet(summary: Summary) -> Iterator[str]:
+    if summary.resolution is None:
+        yield "The baseline was not measured against itself: how fine a difference this run can tell is not known."
+    else:
+        yield (
+            f"The baseline also ran against itself: this run tells differences of {summary.resolution:.1%} and more."
+        )
+    if summary.spoiled_rounds:
+        yield (
+            f"Other programs or limits disturbed {summary.spoiled_rounds:.1%} of the rounds; those were left out "
+            "and repeated."
+        )
+    elif summary.spoiled_rounds is not None:
+        yield "The system's counters show no round that anything else disturbed."
+    if summary.drift is not None:
+        yield (
+            f"The machine's own speed moved by {summary.drift:.0%} between slow and fast spells; engines were measured "
+            "turn by turn, so that this falls on all of them alike."
+        )
+
+
+def _checked(summary: Summary) -> Iterator[str]:
+    arms = [arm for cell in summary.cells for arm in cell.arms if not arm.twin and arm.latency_ms]
+    errors = [arm.parity["max_abs_error"] for arm in arms if arm.parity and arm.parity.get("max_abs_error") is not None]
+    if errors and all(arm.parity and arm.parity.get("ok") for arm in arms):
+        yield f"Every engine's outputs agree with the reference's, to {max(errors):.0e} at worst."
+    yield from dict.fromkeys(filter(None, (_placed(arm) for arm in arms)))
+    unmet = sum(arm.target_met is False for arm in arms)
+    if unmet:
+        yield f"{unmet} speedups are known less well than was wanted; a longer --max-time would narrow them."
+
+
+def _placed(arm: ArmSummary) -> str | None:
+    placement = arm.placement or {}
+    assigned = placement.get("assigned") or {}
+    if placement.get("unit") != "nodes" or not assigned:
+        return None
+    where = ", ".join(f"{count} on {provider}" for provider, count in assigned.items())
+    return f"Of {arm.engine}'s graph nodes {where} ran, by ONNX Runtime's own record."
+
+
+def _arms_told(summary: Summary) -> Iterator[str]:
+    for cell in summary.cells:
+        for arm in cell.arms:
+            if arm.status != "ok":
+                where = f"batch size {cell.batch_size}, threads {cell.threads}"
+                yield f"{arm.engine} {arm.status} at {where}: {arm.reason or 'no reason given'}"
+            elif arm.steady is False:
+                yield f"{arm.engine} was not steady at batch size {cell.batch_size}, threads {cell.threads}."

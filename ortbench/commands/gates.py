@@ -1,0 +1,86 @@
+"""`ortbench check`: the provider-speedup gate."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ortbench.commands.answering import Json, Results, print_answer
+from ortbench.errors import UsageError, expected_one_of
+
+if TYPE_CHECKING:
+    from ortbench.results.gate import GateReport
+    from ortbench.results.requirements import Requirement
+
+_EXAMPLE = "--require 'ort/torch >= 1.2 where batch_size=1'"
+# Programs read these from standard output, wherever else they go.
+_ALWAYS_PRINTED = ("json", "github")
+
+
+def check(
+    results: Results,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help=f"What must hold, once for each requirement: {_EXAMPLE}.", show_default=False),
+    ] = None,
+    requirements: Annotated[str | None, typer.Option(help="A TOML file of requirements.", metavar="FILE")] = None,
+    format_name: Annotated[
+        str, typer.Option("--format", help="text, json, junit, github (annotations) or markdown.")
+    ] = "text",
+    as_json: Json = False,
+    output: Annotated[
+        str | None, typer.Option(help="A file for the answer; standard output then has the text.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Check results against requirements: exit status 0, 1 where one fails, 3 where one cannot be decided."""
+    from ortbench.results.gate_formats import FORMATS
+
+    format_name = _choose_format(format_name, tuple(FORMATS), as_json=as_json)
+    report = _decide(Path(results), _gather(require or [], requirements))
+    if output:
+        _write(Path(output), FORMATS[format_name](report))
+    shown = format_name if not output or format_name in _ALWAYS_PRINTED else "text"
+    print_answer(FORMATS[shown](report))
+    step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if format_name == "github" and step_summary:
+        _write(Path(step_summary), FORMATS["markdown"](report) + "\n", mode="a")
+    raise typer.Exit(report.exit_status)
+
+
+def _choose_format(name: str, choices: tuple[str, ...], *, as_json: bool) -> str:
+    if name not in choices:
+        raise UsageError(expected_one_of("--format", choices, name))
+    if as_json and name not in {"text", "json"}:
+        raise UsageError(f"Expected --json or --format {name}, but got both.")
+    return "json" if as_json else name
+
+
+def _gather(texts: list[str], file: str | None) -> list[Requirement]:
+    from ortbench.results.requirements import parse_requirement, read_requirements
+
+    gathered = [parse_requirement(text) for text in texts]
+    if file:
+        gathered += read_requirements(Path(file))
+    if not gathered:
+        raise UsageError(f"There is nothing to check. Give {_EXAMPLE}, or --requirements FILE.")
+    return gathered
+
+
+def _decide(results: Path, requirements: list[Requirement]) -> GateReport:
+    from ortbench.results.gate import decide
+    from ortbench.results.journal import read_rounds
+    from ortbench.results.source import load_summary
+
+    summary = load_summary(results)
+    return decide(requirements, summary, read_rounds(results) if summary.paired else ())
+
+
+def _write(path: Path, text: str, mode: str = "w") -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be written: {error.strerror}.") from error

@@ -1,0 +1,101 @@
+"""`ortbench export` and `ortbench compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ortbench.commands.answering import Json, Quiet, answer
+
+
+def export(
+    model: Annotated[str, typer.Option(help="A model of `ortbench models`.")] = "resnet50",
+    weights: Annotated[
+        str | None, typer.Option(help="random (the default), pretrained, or a state dict's file.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of random weights.", min=0)] = 0,
+    opset: Annotated[str, typer.Option(help="ONNX operator set version.")] = "18",
+    exporter: Annotated[str, typer.Option(help="dynamo or torchscript.")] = "dynamo",
+    output: Annotated[str | None, typer.Option(help="Folder for the artifact instead of the cache.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a model to ONNX and check it: valid, and the same outputs as PyTorch."""
+    from ortbench import exporting
+    from ortbench.reports import artifact_document, artifact_lines
+
+    artifact = exporting.export(model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output)
+    answer(artifact_document(artifact), artifact_lines(artifact), as_json=as_json)
+
+
+def compare(
+    context: typer.Context,
+    engines: Annotated[
+        str | None,
+        typer.Option(
+            help="Engines, name[:target][option=value,...], separated by commas.  [default: "
+            "torch,torchscript,ort; for an .onnx file ort]",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of `ortbench models`, or an .onnx file.")] = "resnet50",
+    weights: Annotated[
+        str | None, typer.Option(help="random (the default), pretrained, or a state dict's file.")
+    ] = None,
+    batch_sizes: Annotated[
+        str | None, typer.Option(help="Batch sizes, separated by commas.  [default: 1,4,16]")
+    ] = None,
+    threads: Annotated[
+        str | None,
+        typer.Option(help="Thread counts, separated by commas.  [default: all this process may use]"),
+    ] = None,
+    baseline: Annotated[str | None, typer.Option(help="What speedups are over.  [default: the first engine]")] = None,
+    target: Annotated[str, typer.Option(help="Wanted half-width of the speedup's interval.")] = "2%",
+    max_time: Annotated[str, typer.Option(help="For measuring, launches included, the export not.")] = "5m",
+    full: Annotated[bool, typer.Option("--full", help="Batch sizes 1 to 256 and every thread count.")] = False,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=1x3x224x224, once for each input that needs it.", show_default=False),
+    ] = None,
+    inputs: Annotated[str | None, typer.Option(help="An .npz file with one array for each input.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, inputs and orders.", min=0)] = 0,
+    twins: Annotated[
+        str, typer.Option(help="Cells in which the baseline also runs against itself: smallest (batch size) or all.")
+    ] = "smallest",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study in --output; --max-time counts what it has used.")
+    ] = False,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Options from a TOML file, or a run.json; what is typed goes first.", metavar="FILE"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Earlier results: measure the same anew, and say what changed.", metavar="OLD"),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Results folder.  [default: ortbench-results/MODEL-TIMESTAMP]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure engines against each other, turn by turn, and write table, charts and record."""
+    from ortbench import api
+    from ortbench.running import compare_and_show
+    from ortbench.study_file import read_study
+
+    # What is typed goes before the file, and the file before the defaults.
+    fields = read_study(Path(study or against or "")) if study or against else {}
+    typed = {name: value for name, value in context.params.items() if _is_typed(context, name)}
+    fields |= {name: value for name, value in typed.items() if name in api.CompareRequest.__dataclass_fields__}
+    fields["input_shape"] = tuple(fields.get("input_shape") or ())
+    request = api.CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
+    raise typer.Exit(compare_and_show(request, against=against, dry_run=dry_run, quiet=quiet, as_json=as_json))
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -1,0 +1,56 @@
+"""The summary as Markdown (summary.md), for a pull request or a wiki page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ortbench.results.summary import ArmSummary, Summary
+from ortbench.units import format_significant
+
+_HEADINGS = ("engine", "batch size", "threads", "latency ms [95 %]", "inferences/s", "speedup [95 %]", "verdict")
+_PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default"}
+
+
+def to_markdown(summary: Summary) -> str:
+    """Return a table of every arm, twins left out, with what a reader should know below it."""
+    extras = [name for name, plain in _PLAIN.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
+    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:]]
+    lines = [f"## {escape(summary.model)}, baseline {escape(summary.baseline)}", "", _line(headings)]
+    lines.append(_line(["---"] * len(headings)))
+    for cell in summary.cells:
+        for arm in cell.arms:
+            if not arm.twin:
+                place = [arm.engine, cell.batch_size, cell.threads, *(getattr(cell, name) for name in extras)]
+                lines.append(_line([*map(str, place), *_figures(summary, arm)]))
+    notes = list(_notes(summary))
+    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is, in a table too."""
+    for character in "\\`*_[]<>|#~":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(text if text == "---" else escape(text) for text in cells) + " |"
+
+
+def _figures(summary: Summary, arm: ArmSummary) -> Iterator[str]:
+    latency, speedup = arm.latency_ms, arm.speedup
+    yield _bounded(format_significant(latency.median), latency.ci95) if latency else ""
+    yield format_significant(arm.throughput_per_s) if arm.throughput_per_s else ""
+    yield _bounded(f"{speedup.ratio:.3f}x", speedup.ci95) if speedup else ""
+    plain = speedup.verdict if speedup else "baseline" if arm.engine == summary.baseline else ""
+    yield plain if arm.status == "ok" else f"{arm.status}: {arm.reason or 'no reason given'}"
+
+
+def _bounded(text: str, bounds: tuple[float, float] | None) -> str:
+    return text if bounds is None else f"{text} [{', '.join(format_significant(bound) for bound in bounds)}]"
+
+
+def _notes(summary: Summary) -> Iterator[str]:
+    if summary.resolution is not None:
+        yield f"- this run tells differences of {summary.resolution:.1%} and more"
+    yield from (f"- {escape(note)}" for note in summary.notes)
