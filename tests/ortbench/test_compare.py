@@ -20,7 +20,7 @@ LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
 def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    words = ["--model", "tiny", "--engines", "torch,torchscript,ort", "--batch-sizes", "1,3", "--max-time", "40s"]
+    words = ["--model", "tiny", "--engines", "torch,torchscript,ort", "--batch-sizes", "1,3", "--max-time", "60s"]
     outcome = ortbench("compare", *words, "--output", folder)
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout.splitlines()[-1] == str(folder)
@@ -31,8 +31,11 @@ def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_
     charts = {f"charts/tiny-{kind}-{size}" for kind in ("latency", "throughput") for size in (1, 3)}
     charts |= {f"charts/tiny-{kind}-comparison-{size}" for kind in ("latency", "throughput") for size in (1, 3)}
     charts |= {f"charts/tiny-throughput-{engine}-perBS" for engine in ("torch", "torchscript", "ort")}
+    decisions = ("speedup", "latency-vs-throughput", "fastest-engine", "first-use", "memory", "samples", "rounds")
+    charts |= {f"charts/decisions/tiny-{kind}" for kind in decisions}
     record = {"run.json", "rounds.jsonl", "launches.jsonl", "summary.json", "results.csv", "results.parquet"}
-    assert names == record | {f"{chart}.{ending}" for chart in charts for ending in ("png", "svg")}
+    record |= {"summary.md", "report.html", "charts/vega.js"}
+    assert names == record | {f"{chart}.{ending}" for chart in charts for ending in ("png", "svg", "html")}
 
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert [cell["batch_size"] for cell in summary["cells"]] == [1, 3]
