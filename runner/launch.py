@@ -22,7 +22,7 @@ from ortbench.runner.process import Worker, first_to_answer
 
 LOAD_TIMEOUT_S = 300.0
 PREPARE_TIMEOUT_S = 300.0
-SLICE_TIMEOUT_S = 10.0
+SLICE_TIMEOUT_S = 30.0
 # A call that takes this many times what it should is taken for a hang.
 _HANG_FACTOR = 20
 

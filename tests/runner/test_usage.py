@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import mmap
+
 from ortbench.engines.null import NullEngine
 from ortbench.runner.usage import peak_memory_mib, timed_slice, usage
 
@@ -8,8 +10,9 @@ class Busy(NullEngine):
     """Computes for a while and touches fresh memory."""
 
     def run(self) -> None:
-        """Fill 8 MiB."""
-        self.block = bytearray(b"x" * (8 << 20))
+        """Fill 8 MiB that no earlier call has touched: fresh from the system, not from the allocator."""
+        with mmap.mmap(-1, 8 << 20) as block:
+            block.write(b"x" * (8 << 20))
 
 
 def test_a_slice_tells_its_samples_and_what_the_process_used() -> None:
