@@ -32,14 +32,18 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
         artifact: the ONNX file; None where the engine said it needs none.
         target: where to run, e.g. `cpu`, `cuda`.
         threads: computing threads, the calling one included.
+        precision: the lane, e.g. `fp32`; see `ortbench.models.precision`.
         options: declared options that the user gave, typed.
+        cache: a folder for what `build` makes.
     """
 
     source: ModelSource
     artifact: str | None
     target: str
     threads: int
+    precision: str = "fp32"
     options: dict[str, OptionValue] = {}
+    cache: str | None = None
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +53,17 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         requested: the provider that was asked for.
         assigned: provider -> number of units it runs.
         unit: what is counted, `nodes` or `parameters`.
+        flops: provider -> floating-point operations of the nodes it runs, for one item; None where not counted.
+        operators: provider -> operator -> number of nodes, as optimised; None where not known.
+        fusions: fused operator -> how many of them the optimisation made; None where not known.
     """
 
     requested: str
     assigned: dict[str, int]
     unit: str = "nodes"
+    flops: dict[str, int] | None = None
+    operators: dict[str, dict[str, int]] | None = None
+    fusions: dict[str, int] | None = None
 
     @property
     def requested_share(self) -> float:
@@ -71,12 +81,36 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             `device` (inputs and outputs stay on the accelerator).
         threads: computing threads as the library reports them; None where it cannot say.
         placement: None where the engine has no notion of it.
+        precision: what computes, as the library reports it, e.g. `{"parameters": "float32", "tf32": "off"}`.
+        emulated: why the hardware only emulates this precision; None where it does not.
+        gradients: whether the calls record gradients; None where the library has no such mode.
+        layout: memory layout of images, `NCHW` or `NHWC`; None where the engine has no notion of it.
+        artifact_sha256: of the ONNX file that was loaded; None where none was.
     """
 
     versions: dict[str, str]
     boundary: str = "host"
     threads: int | None = None
     placement: Placement | None = None
+    precision: dict[str, str] | None = None
+    emulated: str | None = None
+    gradients: bool | None = None
+    layout: str | None = None
+    artifact_sha256: str | None = None
+
+
+class OperatorTime(msgspec.Struct, frozen=True, kw_only=True):
+    """What one kind of operator takes in one call of the model.
+
+    Attributes:
+        operator: the library's name for it, e.g. `Conv`.
+        ms: of one call, all of them together.
+        count: how many of them one call runs.
+    """
+
+    operator: str
+    ms: float
+    count: int
 
 
 class Availability(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +142,15 @@ class Engine(ABC):
     def probe(cls, target: str) -> Availability:
         """Say whether `target` can run here; called in a process of its own, so heavy imports are fine."""
 
+    @classmethod
+    def build(cls, request: LoadRequest) -> bool:  # noqa: ARG003 - the interface's
+        """Make what `load` needs and keep it in `request.cache`; called in a process of its own, before the study.
+
+        Returns:
+            Whether it was there already.
+        """
+        return True
+
     @abstractmethod
     def load(self, request: LoadRequest) -> None:
         """Bring the model into memory, ready to be bound.
@@ -126,6 +169,17 @@ class Engine(ABC):
 
     def synchronize(self) -> None:  # noqa: B027 - nothing to wait for is the common case, not an omission
         """Wait until everything that `run` started has finished. Timed together with `run`."""
+
+    def settle(self) -> None:  # noqa: B027 - most engines change nothing any more once they are warm
+        """Called after the warm-up of a batch: from here on nothing may be compiled or tuned in a timed call."""
+
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:  # noqa: ARG002 - the interface's
+        """Run the bound batch `calls` times under the library's profiler, never while anything is timed.
+
+        Returns:
+            One entry per operator of the model, the longest first; None where the engine cannot say.
+        """
+        return None
 
     @abstractmethod
     def outputs(self) -> Arrays | None:

@@ -48,6 +48,20 @@ def probe_torch(target: str) -> Availability:
     return Availability(version=version, device=torch.cuda.get_device_name(0))
 
 
+def load_on_device(request: LoadRequest) -> torch.nn.Module:
+    """Return the catalog model with its weights, in eval mode, in the device's memory and the layout asked for."""
+    from ortbench.models.loading import load_module
+
+    return load_module(request.source).to(request.target).to(memory_format=memory_format(request))
+
+
+def memory_format(request: LoadRequest) -> torch.memory_format:
+    """Return the layout of images and convolutions."""
+    import torch
+
+    return torch.channels_last if request.options.get("channels_last") else torch.contiguous_format
+
+
 class TorchFamilyEngine(Engine):
     """A PyTorch callable on one device; subclasses say how the module becomes that callable."""
 
@@ -68,8 +82,6 @@ class TorchFamilyEngine(Engine):
         """Build the catalog model and prepare it; gradients are off for everything that follows."""
         import torch
 
-        from ortbench.models.loading import load_module
-
         torch.set_num_threads(request.threads)
         # Held open for the process's life, so that loading, warm-up and timing all see the same mode.
         self._inference_mode = torch.inference_mode()
@@ -77,11 +89,10 @@ class TorchFamilyEngine(Engine):
         self._pin_full_fp32()
         self._source = request.source
         self._device = torch.device(request.target)
-        self._layout = torch.channels_last if request.options.get("channels_last") else torch.contiguous_format
+        self._layout = memory_format(request)
         # Parameters made inside inference mode would be inference tensors, which tracing refuses.
         with torch.inference_mode(mode=False):
-            module = load_module(request.source)
-            module = module.to(self._device).to(memory_format=self._layout)
+            module = load_on_device(request)
             self._parameters = sum(1 for _ in module.parameters())
             self._call = self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
@@ -125,6 +136,8 @@ class TorchFamilyEngine(Engine):
             versions={"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)},
             boundary="host" if self._device.type == "cpu" else "device",
             threads=torch.get_num_threads(),
+            gradients=torch.is_grad_enabled() or bool(first.requires_grad),
+            layout="NHWC" if self._layout == torch.channels_last else "NCHW",
             placement=Placement(
                 requested=self._device.type, assigned={first.device.type: self._parameters}, unit="parameters"
             ),

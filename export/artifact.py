@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from ortbench.models.files import file_sha256
 from ortbench.models.parity import Parity
 from ortbench.models.spec import TensorSpec
 
@@ -14,8 +15,6 @@ from ortbench.models.spec import TensorSpec
 MANIFEST_VERSION = 1
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
-
-_BLOCK = 1 << 20
 
 
 class ExportIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,15 +75,6 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     def path(self) -> Path:
         """The ONNX file."""
         return Path(self.folder) / MODEL_FILE
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_artifact(folder: Path, identity: ExportIdentity | None = None) -> Artifact | None:

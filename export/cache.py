@@ -37,6 +37,11 @@ def artifacts_root() -> Path:
     return cache_root() / "artifacts"
 
 
+def builds_root() -> Path:
+    """Return the folder of what engines build for themselves, e.g. compiled packages."""
+    return cache_root() / "builds"
+
+
 def artifact_folder(identity: ExportIdentity) -> Path:
     """Return where the artifact of that identity belongs."""
     return artifacts_root() / f"{identity.model}-{identity.key()}"

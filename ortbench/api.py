@@ -209,6 +209,7 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
         record = _artifact_record(plan, artifact)
         if planned.before is not None:
             check_same_study(planned.before, msgspec.structs.replace(study.run, artifact=record), folder)
+        study.build(record)
         smallest = plan.settings.batch_sizes[0]
         if reference is not None and inputs_mib(plan.source, smallest) < available_mib():
             # What the reference cannot run, no arm needs to try; nothing has been written yet.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,9 +142,17 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         samples=len(samples),
         parity=last.parity if last else None,
         placement=last.placement if last else None,
-        memory_mib=max((launch.memory_mib for launch in record.launches if launch.memory_mib), default=None),
+        memory_mib=_largest(launch.memory_mib for launch in record.launches),
         cold=_cold(record.launches),
+        versions=last.versions if last else {},
+        evidence=last.evidence if last else None,
+        pss_mib=_largest(launch.pss_mib for launch in record.launches),
+        gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
     )
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _speedup(record: _ArmRecord, baseline: str) -> Speedup | None:
@@ -199,4 +207,5 @@ def _cold(launches: Sequence[LaunchRecord]) -> Cold | None:
         load_s=statistics.median(launch.load_s or 0 for launch in whole),
         first_call_ms=statistics.median((launch.first_call_ns or 0) / _NS_PER_MS for launch in whole),
         time_to_steady_s=statistics.median(to_steady),
+        build_s=_largest(launch.build_s for launch in launches),
     )

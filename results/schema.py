@@ -165,7 +165,11 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
         os_threads: threads of the process, as the system counts them.
         allocator: the malloc that is really loaded.
         memory_mib: peak resident set of the process so far.
+        pss_mib: the largest proportional set size seen, shared pages divided among those who share them.
+        gpu_memory_mib: of the process, by NVML.
+        build_s: what it took to build what is loaded, where that was built for this study.
         parity, placement: plain data; see `models/parity.py` and `engines/base.py`.
+        evidence: the rest of what the engine proved, plain data; see `engines/base.py`.
     """
 
     cell: str
@@ -189,3 +193,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     boundary: str | None = None
     parity: dict[str, Any] | None = None
     placement: dict[str, Any] | None = None
+    pss_mib: float | None = None
+    gpu_memory_mib: float | None = None
+    build_s: float | None = None
+    evidence: dict[str, Any] | None = None

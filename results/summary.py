@@ -44,10 +44,19 @@ class Cold(msgspec.Struct, frozen=True, kw_only=True):
     load_s: float | None
     first_call_ms: float | None
     time_to_steady_s: float | None
+    build_s: float | None = None
 
 
 class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One arm of one cell."""
+    """One arm of one cell.
+
+    Attributes:
+        versions: of the libraries that this arm loaded.
+        evidence: what else the engine proved, plain data; see `engines/base.py`.
+        memory_mib: peak resident set; pss_mib: the largest proportional set size seen.
+        joules_per_item: energy of the processor (or of the GPU where the engine runs there).
+        marks: what makes the comparison less than equal, in words.
+    """
 
     engine: str
     twin: bool = False
@@ -65,6 +74,12 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     placement: dict[str, Any] | None = None
     memory_mib: float | None = None
     cold: Cold | None = None
+    versions: dict[str, str] = {}
+    evidence: dict[str, Any] | None = None
+    pss_mib: float | None = None
+    gpu_memory_mib: float | None = None
+    joules_per_item: float | None = None
+    marks: tuple[str, ...] = ()
 
 
 class CellSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,15 +17,26 @@ from ortbench.runner.memory import ArmMemory
 from ortbench.runner.pilot import calls_in
 from ortbench.runner.process import Worker
 
+# What has no column of its own in the record.
+_OTHER_EVIDENCE = ("precision", "emulated", "gradients", "layout", "artifact_sha256")
+
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """What one arm of a group runs, and how long it took to load before; infinite at the first time."""
+    """What one arm of a group runs.
+
+    Attributes:
+        load_s: how long it took to load before; infinite at the first time.
+        build_s: what building it took in this study; None where nothing had to be built.
+        obstacle: why it cannot be started, if anything.
+    """
 
     key: ArmKey
     engine: ResolvedEngine
     request: LoadRequest
     load_s: float = math.inf
+    build_s: float | None = None
+    obstacle: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ class Arm:
             reason=reason,
             import_s=self.loaded.import_s if self.loaded else None,
             load_s=self.loaded.load_s if self.loaded else None,
+            build_s=self.plan.build_s,
         )
         if prepared is None:
             return record
@@ -110,4 +122,5 @@ class Arm:
             boundary=evidence.boundary,
             parity=msgspec.to_builtins(prepared.parity),
             placement=msgspec.to_builtins(evidence.placement),
+            evidence={name: msgspec.to_builtins(getattr(evidence, name)) for name in _OTHER_EVIDENCE},
         )

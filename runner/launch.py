@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from ortbench.engines.evidence import fallback_reason
-from ortbench.errors import ArmInvalid, OrtbenchError
+from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
@@ -75,6 +75,8 @@ class Launch:
         return {arm.plan.key: arm.loaded.import_s + arm.loaded.load_s for arm in self._arms if arm.loaded}
 
     def _begin_loading(self, arm: Arm) -> None:
+        if arm.plan.obstacle:
+            raise ArmError(arm.plan.obstacle)
         arm.worker = Worker(arm_label(arm.plan.key), choose_cpus(self._threads), self._threads)
         arm.worker.send(protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request))
 

@@ -55,6 +55,20 @@ class Loaded(Message):
     memory_mib: float | None = None
 
 
+class Build(Message):
+    """Build what the engine needs before it can be loaded, unless it is there."""
+
+    engine: str
+    request: LoadRequest
+
+
+class Built(Message):
+    """How long it took, and whether it was there already."""
+
+    seconds: float
+    reused: bool
+
+
 class MakeReference(Message):
     """Run one batch once and save the outputs to an .npz file."""
 
@@ -133,8 +147,8 @@ class Failed(Message):
     trace: str
 
 
-Request = Probe | Export | Load | MakeReference | Prepare | Slice | Sentinel
-Reply = Probed | Exported | Loaded | ReferenceMade | Prepared | Samples | SentinelTimed | Failed
+Request = Probe | Export | Build | Load | MakeReference | Prepare | Slice | Sentinel
+Reply = Probed | Exported | Built | Loaded | ReferenceMade | Prepared | Samples | SentinelTimed | Failed
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Request)

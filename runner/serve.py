@@ -59,9 +59,18 @@ def _carry_out(  # noqa: PLR0911 - one a request
             return host.make_reference(batch_size, Path(path))
         case protocol.Export(request=export):
             return protocol.Exported(artifact=export_model(export))
+        case protocol.Build(engine=name, request=load):
+            return _build(name, load)
         case protocol.Probe(targets=targets):
             probes = (find_engine(name).implementation().probe(target) for name, target in targets)
             return protocol.Probed(availability=tuple(probes))
+
+
+def _build(name: str, request: LoadRequest) -> protocol.Built:
+    entry = find_engine(name)
+    started = time.perf_counter()
+    reused = entry.implementation().build(request)
+    return protocol.Built(seconds=time.perf_counter() - started, reused=reused)
 
 
 class EngineHost:
@@ -109,6 +118,7 @@ class EngineHost:
         steady = False
         if parity.ok is not False:
             durations, steady = warm_up(first_call, lambda: time_calls(self.engine, 1)[0])
+            self.engine.settle()
         evidence = self.engine.evidence()
         # A collection in the middle of a slice would be charged to whichever call it fell into.
         gc.collect()

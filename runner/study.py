@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from ortbench.engines.base import LoadRequest
+from ortbench.export.cache import builds_root
 from ortbench.results.derive import summarize
 from ortbench.results.folder import RUN_FILE, write_json, writing_to
 from ortbench.results.schema import (
@@ -29,6 +30,7 @@ from ortbench.results.schema import (
 from ortbench.results.summary import Summary
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
+from ortbench.runner.builds import Builds
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.disturbance import Watch
@@ -73,6 +75,7 @@ class Study:
     record: StudyRecord
     spent_s: float = 0.0
     phase: str = "starting"
+    _builds: Builds = field(default_factory=Builds)
     _early: Launch | None = None
     _early_failures: list[LaunchRecord] = field(default_factory=list)
     _early_s: float = 0.0
@@ -88,7 +91,7 @@ class Study:
         """Load what the first launch needs and the export does not hold up; the study's clock is not running yet."""
         group = self.plan.groups[0]
         plans = self._arm_plans(group, self._arms_of(group))
-        waiting = [plan for plan in plans if plan.engine.entry.needs_artifact and self.plan.source.path is None]
+        waiting = [plan for plan in plans if plan.engine.entry.builds or self._awaits_export(plan)]
         began = time.perf_counter()
         self._early = Launch(self.record.last_launch() + 1, group[0].key.threads)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
@@ -104,6 +107,13 @@ class Study:
         with writing_to(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._save(self.run)
+
+    def build(self, artifact: ArtifactRecord | None) -> None:
+        """Build what engines need before they can be loaded; the study's clock is not running yet."""
+        self.run = msgspec.structs.replace(self.run, artifact=artifact)
+        for group in self.plan.groups:
+            for plan in self._arm_plans(group, self._arms_of(group)):
+                self._builds.make(plan.engine, plan.request, self.observer.say)
 
     def close(self) -> None:
         """End what was started early, should it never be used."""
@@ -251,9 +261,15 @@ class Study:
             artifact=self.run.artifact.path if self.run.artifact and engine.entry.needs_artifact else None,
             target=engine.target,
             threads=cell.threads,
+            precision=cell.precision,
             options=engine.options,
+            cache=str(builds_root()),
         )
-        return ArmPlan(key, engine, request, self._load_s.get(key, math.inf))
+        build = self._builds.outcome(engine, request)
+        return ArmPlan(key, engine, request, self._load_s.get(key, math.inf), build.seconds, build.failure)
+
+    def _awaits_export(self, plan: ArmPlan) -> bool:
+        return plan.engine.entry.needs_artifact and self.plan.source.path is None
 
     def _save(self, run: Run) -> None:
         """Write run.json."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from ortbench.cli import run
 
 os.environ["ORTBENCH_VALIDATE_CHARTS"] = "1"
+# A shell that starts the tests in the background has interruptions ignored, and everything they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

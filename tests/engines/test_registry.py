@@ -34,7 +34,7 @@ def test_options_are_typed() -> None:
     [
         (
             "tensorflow",
-            "Expected an engine to be one of [torch, torchscript, ort, null, scripted], but got 'tensorflow'. "
+            "Expected an engine to be one of [torch, torchscript, compile, aoti, openvino, ort, null, scripted], but got 'tensorflow'. "
             "See `ortbench engines`.",
         ),
         ("ort:tpu", "Expected the target of 'ort:tpu' to be one of [cpu, cuda], but got 'tpu'."),

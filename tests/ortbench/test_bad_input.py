@@ -11,7 +11,7 @@ from ortbench.runner.cpus import thread_limit
 from tests.conftest import CommandLine, write_model
 
 LIMIT = thread_limit()
-CHOICES = "torch, torchscript, ort, null, scripted"
+CHOICES = "torch, torchscript, compile, aoti, openvino, ort, null, scripted"
 BATCHES = "Expected --batch-sizes to be whole numbers of at least 1 separated by commas, such as 1,4,16, but got "
 
 

@@ -21,7 +21,8 @@ LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     words = ["--model", "tiny", "--engines", "torch,torchscript,ort", "--batch-sizes", "1,3", "--max-time", "60s"]
-    outcome = ortbench("compare", *words, "--output", folder)
+    # One thread: two of them wait for each other, by the time slice where another program has one of their CPUs.
+    outcome = ortbench("compare", *words, "--threads", "1", "--output", folder)
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout.splitlines()[-1] == str(folder)
     for engine in ("torch", "torchscript", "ort"):
@@ -236,9 +237,9 @@ def test_a_state_dict_is_used_by_every_engine(ortbench: CommandLine, tmp_path: P
 
 def test_engines_and_models_are_listed(ortbench: CommandLine) -> None:
     engines = json.loads(ortbench("engines", "--json").stdout)["engines"]
-    assert [row["engine"] for row in engines] == [
-        "torch", "torch:cuda", "torchscript", "torchscript:cuda", "ort", "ort:cuda", "null", "scripted",
-    ]  # fmt: skip
+    labels = [row["engine"] for row in engines]
+    assert labels[:4] == ["torch", "torch:cuda", "torchscript", "torchscript:cuda"]
+    assert {"compile", "aoti", "openvino", "ort", "ort:cuda", "null", "scripted"} <= set(labels)
     assert all(row["available"] or (row["reason"] and row["remedy"]) for row in engines)
     table = ortbench("engines")
     assert table.status == 0

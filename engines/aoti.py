@@ -1,0 +1,112 @@
+"""AOTInductor: the model exported and compiled once into a package on disk, then loaded without Python's compiler.
+
+Everything that torch keeps private about it is used in this file only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ortbench.engines.base import Availability, LoadRequest
+from ortbench.engines.compiler import missing_compiler
+from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
+from ortbench.errors import ArmError
+from ortbench.models.files import file_sha256
+from ortbench.models.inputs import make_inputs
+from ortbench.models.spec import BATCH
+
+if TYPE_CHECKING:
+    import torch
+
+_PACKAGE = "model.pt2"
+_EXAMPLE_BATCH = 2
+
+
+class AotiEngine(TorchFamilyEngine):
+    """A compiled package, one for any batch size."""
+
+    @classmethod
+    def probe(cls, target: str) -> Availability:
+        """As for PyTorch; on the CPU, Inductor writes C++ and needs a compiler."""
+        found = super().probe(target)
+        return missing_compiler(found) if found.available and target == "cpu" else found
+
+    @classmethod
+    def build(cls, request: LoadRequest) -> bool:
+        """Export and compile the model, unless a package of the same identity is there; say whether one was."""
+        package = _package(request)
+        if package.exists():
+            return True
+        package.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=package.parent) as scratch:
+            made = Path(scratch) / _PACKAGE
+            _compile(request, made)
+            # Under its name only when it is whole.
+            made.replace(package)
+        return False
+
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:  # noqa: ARG002 - not what runs
+        """Load the package."""
+        from torch._inductor import aoti_load_package
+
+        package = _package(request)
+        if not package.exists():
+            raise ArmError(f"there is no compiled package at {package}; it is built before the first launch")
+        return aoti_load_package(str(package))
+
+
+def _compile(request: LoadRequest, package: Path) -> None:
+    import torch
+    import torch._inductor.config as inductor
+    from torch._inductor import aoti_compile_and_package
+
+    torch.set_num_threads(request.threads)
+    inductor.freezing = bool(request.options.get("freezing", True))
+    # Without gradients but outside inference mode: its tensors cannot be exported.
+    with warnings.catch_warnings(), torch.no_grad():
+        # Deprecations inside torch's own exporter and compiler.
+        warnings.simplefilter("ignore")
+        module = load_on_device(request).requires_grad_(requires_grad=False)
+        example = make_inputs(request.source, _EXAMPLE_BATCH)
+        tensors = tuple(torch.from_numpy(example[spec.name]).to(request.target) for spec in request.source.inputs)
+        batch = torch.export.Dim(BATCH)
+        exported = torch.export.export(module, tensors, dynamic_shapes=tuple({0: batch} for _ in tensors))
+        aoti_compile_and_package(exported, package_path=str(package))
+
+
+def _package(request: LoadRequest) -> Path:
+    """Return where the package of this request is kept: everything that makes another one is in its name."""
+    assert request.cache is not None, "the registry says that this engine builds something"
+    source = request.source
+    weights = source.weights
+    if weights not in ("random", "pretrained"):
+        weights = f"sha256:{file_sha256(Path(weights))}"
+    identity = {
+        "model": source.name,
+        "weights": weights,
+        "seed": source.seed if source.weights == "random" else 0,
+        "target": request.target,
+        "threads": request.threads,  # Inductor writes the number into the code
+        "precision": request.precision,
+        "options": request.options,
+        "torch": installed_torch_version(),
+        "cpu": _instruction_sets(),
+    }
+    key = hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
+    return Path(request.cache) / f"aoti-{source.name}-{key}" / _PACKAGE
+
+
+def _instruction_sets() -> str:
+    """Return the processor's flags: the compiled code uses what it finds."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return os.uname().machine if hasattr(os, "uname") else ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")

@@ -1,0 +1,131 @@
+"""The engines that ortbench brings along."""
+
+from __future__ import annotations
+
+from ortbench.engines.entry import EngineEntry
+from ortbench.engines.options import Option
+
+_FREEZING = Option("freezing", "bool", default=True, help="fold and pack the weights when compiling")
+_CHANNELS_LAST = Option("channels_last", "bool", default=False, help="NHWC memory layout for weights and images")
+
+ENTRIES = (
+    EngineEntry(
+        name="torch",
+        about="eager PyTorch in inference mode",
+        targets=("cpu", "cuda"),
+        module="ortbench.engines.pytorch",
+        class_name="TorchEngine",
+        libraries=("torch", "torchvision"),
+        options=(_CHANNELS_LAST,),
+    ),
+    EngineEntry(
+        name="torchscript",
+        about="TorchScript: traced, frozen, optimized for inference (legacy: deprecated by PyTorch)",
+        targets=("cpu", "cuda"),
+        module="ortbench.engines.torchscript",
+        class_name="TorchScriptEngine",
+        libraries=("torch", "torchvision"),
+        options=(_CHANNELS_LAST,),
+    ),
+    EngineEntry(
+        name="compile",
+        about="torch.compile with Inductor and frozen weights, compiled for each batch size",
+        targets=("cpu", "cuda"),
+        module="ortbench.engines.compiled",
+        class_name="CompiledEngine",
+        libraries=("torch", "torchvision"),
+        options=(
+            _CHANNELS_LAST,
+            _FREEZING,
+            Option(
+                "mode",
+                "choice",
+                default="default",
+                help="what Inductor optimises for",
+                choices=("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"),
+            ),
+            Option(
+                "dynamic", "bool", default=False, help="one compilation for every batch size instead of one for each"
+            ),
+        ),
+    ),
+    EngineEntry(
+        name="aoti",
+        about="AOTInductor: exported and compiled once for every batch size, into a package that is kept",
+        targets=("cpu", "cuda"),
+        module="ortbench.engines.aoti",
+        class_name="AotiEngine",
+        libraries=("torch", "torchvision"),
+        options=(_CHANNELS_LAST, _FREEZING),
+        builds=True,
+    ),
+    EngineEntry(
+        name="openvino",
+        about="OpenVINO itself, on the exported ONNX model, in the precision asked for",
+        targets=("cpu", "gpu"),
+        module="ortbench.engines.openvino_native",
+        class_name="OpenVinoEngine",
+        libraries=("openvino",),
+        options=(
+            Option("streams", "int", default=1, help="requests that run at once; a batch is divided among them"),
+            Option(
+                "dynamic", "bool", default=False, help="one compilation for every batch size instead of one for each"
+            ),
+        ),
+        needs_artifact=True,
+        runs_onnx_files=True,
+    ),
+    EngineEntry(
+        name="ort",
+        about="ONNX Runtime, one target per execution provider",
+        targets=("cpu", "cuda"),
+        module="ortbench.engines.ort",
+        class_name="OrtEngine",
+        libraries=("onnxruntime",),
+        options=(
+            Option(
+                "graph_optimization_level",
+                "choice",
+                default="all",
+                help="which graph rewrites ONNX Runtime applies when it loads the model",
+                choices=("disable", "basic", "extended", "layout", "all"),
+            ),
+        ),
+        needs_artifact=True,
+        runs_onnx_files=True,
+    ),
+    EngineEntry(
+        name="null",
+        about="does nothing: what the harness itself costs (a fake)",
+        targets=("cpu",),
+        module="ortbench.engines.null",
+        class_name="NullEngine",
+        runs_onnx_files=True,
+        computes=False,
+        fake=True,
+    ),
+    EngineEntry(
+        name="scripted",
+        about="plays a part on request: a latency, a crash, a hang, rubbish, a wrong output, a fallback (a fake)",
+        targets=("cpu",),
+        module="ortbench.engines.scripted",
+        class_name="ScriptedEngine",
+        libraries=("onnxruntime",),
+        options=(
+            Option("latency", "duration", default=0.001, help="how long each call takes"),
+            Option("load", "duration", default=None, help="how long loading takes"),
+            Option("crash_at", "int", default=None, help="die by a segmentation fault in this call, from 1"),
+            Option("raise_at", "int", default=None, help="raise a Python error in this call, from 1"),
+            Option("abort_at", "int", default=None, help="abort in this call, from 1"),
+            Option("exhaust_at", "int", default=None, help="run out of memory in this call, from 1"),
+            Option("kill_at", "int", default=None, help="be killed in this call, from 1, as when memory runs out"),
+            Option("rubbish_at", "int", default=None, help="write rubbish to the harness in this call, from 1"),
+            Option("hang_at", "int", default=None, help="never return from this call, from 1"),
+            Option("wrong_output", "bool", default=False, help="give outputs that disagree with the reference"),
+            Option("fallback", "bool", default=False, help="report that another provider ran the model"),
+        ),
+        needs_artifact=True,
+        runs_onnx_files=True,
+        fake=True,
+    ),
+)

@@ -1,0 +1,50 @@
+"""torch.compile with Inductor: compiled at the first call of each batch size, frozen, never in a timed call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ortbench.engines.base import Arrays, Availability
+from ortbench.engines.compiler import missing_compiler
+from ortbench.engines.torch_base import TorchFamilyEngine
+
+if TYPE_CHECKING:
+    import torch
+
+    from ortbench.engines.base import LoadRequest
+
+
+class CompiledEngine(TorchFamilyEngine):
+    """The compiled module; a batch size that was not warmed up cannot be timed."""
+
+    @classmethod
+    def probe(cls, target: str) -> Availability:
+        """As for PyTorch; on the CPU, Inductor writes C++ and needs a compiler."""
+        found = super().probe(target)
+        return missing_compiler(found) if found.available and target == "cpu" else found
+
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
+        """Set Inductor up; the compiling itself happens at the first call."""
+        import torch
+        import torch._inductor.config as inductor
+
+        # Freezing folds batch normalisation and packs the weights; off by default, and worth a lot on a CPU.
+        inductor.freezing = bool(request.options.get("freezing", True))
+        mode = str(request.options.get("mode", "default"))
+        dynamic = bool(request.options.get("dynamic", False))
+        return torch.compile(module, mode=mode, dynamic=dynamic)
+
+    def bind(self, inputs: Arrays) -> None:
+        """Take one batch; its shape may be compiled for."""
+        import torch
+
+        torch.compiler.set_stance("default")
+        super().bind(inputs)
+
+    def settle(self) -> None:
+        """From here on a call that would compile again is an error, and no compiling process is left idle."""
+        import torch
+        from torch._inductor.async_compile import shutdown_compile_workers
+
+        torch.compiler.set_stance("fail_on_recompile")
+        shutdown_compile_workers()

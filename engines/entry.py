@@ -1,0 +1,49 @@
+"""What is known of an engine without importing it: the entry that it has in the registry."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from ortbench.engines.base import Engine
+from ortbench.engines.options import Option
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """What the registry knows of an engine.
+
+    Attributes:
+        targets: the first one is the default and is left out of the spelling.
+        module, class_name: where the implementation is.
+        libraries: imported before loading, so that importing and loading are told apart.
+        needs_artifact: it runs the ONNX export, not the PyTorch module.
+        runs_onnx_files: it can run a user's .onnx file.
+        precisions: the lanes it can run, the first being the default.
+        builds: `build` must have made something before it can be loaded.
+        computes: it gives outputs that can be compared with the reference.
+        fake: it measures the harness or plays a part; never a result.
+    """
+
+    name: str
+    about: str
+    targets: tuple[str, ...]
+    module: str
+    class_name: str
+    libraries: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    needs_artifact: bool = False
+    runs_onnx_files: bool = False
+    precisions: tuple[str, ...] = ("fp32",)
+    builds: bool = False
+    computes: bool = True
+    fake: bool = False
+
+    def create(self) -> Engine:
+        """Import the implementation and return a fresh engine; for workers."""
+        return self.implementation()()
+
+    def implementation(self) -> type[Engine]:
+        """Import and return the engine's class."""
+        loaded: type[Engine] = getattr(importlib.import_module(self.module), self.class_name)
+        return loaded

@@ -1,0 +1,176 @@
+"""OpenVINO itself, not as ONNX Runtime's provider: precision pinned, threads and streams explicit."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.errors import ArmError
+from ortbench.models.files import file_sha256
+
+_DEVICES = {"cpu": "CPU", "gpu": "GPU"}
+# Left alone, OpenVINO computes an fp32 model in bf16 on processors that can.
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+# Nodes that compute nothing: constants, the graph's ends, and views of memory.
+_PASSIVE_TYPES = frozenset({"Const", "Input", "Output", "Parameter", "Result", "Constant"})
+
+
+class OpenVinoEngine(Engine):
+    """A compiled model and as many requests as there are streams; a batch is divided among them."""
+
+    @classmethod
+    def probe(cls, target: str) -> Availability:
+        """Ask OpenVINO for the device; that it is installed at all is known without importing it."""
+        if importlib.util.find_spec("openvino") is None:
+            return Availability(reason="OpenVINO is not installed", remedy="pip install openvino")
+        import openvino
+
+        version = str(openvino.__version__).partition("-")[0]
+        core, device = openvino.Core(), _DEVICES[target]
+        if device not in core.available_devices:
+            return Availability(
+                version=version,
+                reason=f"OpenVINO finds no {device} here, only: {', '.join(core.available_devices)}",
+                remedy="an Intel GPU and its driver",
+            )
+        return Availability(version=version, device=str(core.get_property(device, "FULL_DEVICE_NAME")))
+
+    def load(self, request: LoadRequest) -> None:
+        """Read the model; with open batch size it is compiled here, otherwise for each batch size in `bind`.
+
+        Raises:
+            ArmError: OpenVINO cannot read or compile it.
+        """
+        import openvino
+
+        assert request.artifact is not None, "the registry says that this engine needs an artifact"
+        self._request = request
+        self._core = openvino.Core()
+        self._device = _DEVICES[request.target]
+        self._streams = int(request.options.get("streams", 1))
+        self._sha256 = file_sha256(Path(request.artifact))
+        if not 1 <= self._streams <= request.threads:
+            raise ArmError(f"expected 1 to {request.threads} streams, as many as threads, but got {self._streams}")
+        try:
+            self._model = self._core.read_model(request.artifact)
+        except RuntimeError as error:
+            raise ArmError(f"OpenVINO cannot read {request.artifact}: {error}") from error
+        self._outputs = [output.get_any_name() for output in self._model.outputs]
+        if request.options.get("dynamic"):
+            self._compile()
+
+    def bind(self, inputs: Arrays) -> None:
+        """Compile for this batch size unless it was left open, and give every request its share of the batch."""
+        self._shares = [share for share in self._divide(inputs) if share]
+        if not self._request.options.get("dynamic"):
+            shapes = {name: array.shape for name, array in self._shares[0].items()}
+            if len({tuple(share[name].shape for name in share) for share in self._shares}) > 1:
+                raise ArmError(
+                    f"{self._streams} streams cannot share a batch of {len(next(iter(inputs.values())))} evenly; "
+                    "choose another batch size, or openvino[dynamic=true]"
+                )
+            self._model.reshape(shapes)
+            self._compile()
+        self._requests = []
+        for share in self._shares:
+            request = self._compiled.create_infer_request()
+            for name, array in share.items():
+                # The array's memory itself is the input: it must live as long as the request.
+                request.set_tensor(name, _shared_tensor(array))
+            self._requests.append(request)
+
+    def run(self) -> None:
+        """Run every share at once and wait for all."""
+        if len(self._requests) == 1:
+            self._requests[0].infer()
+            return
+        for request in self._requests:
+            request.start_async()
+        for request in self._requests:
+            request.wait()
+
+    def outputs(self) -> Arrays | None:
+        """Return the shares' outputs, joined again."""
+        parts = [[np.array(request.get_tensor(name).data) for request in self._requests] for name in self._outputs]
+        return {
+            name: np.concatenate(part) if len(part) > 1 else part[0]
+            for name, part in zip(self._outputs, parts, strict=True)
+        }
+
+    def evidence(self) -> Evidence:
+        """Threads, precision and device as the compiled model reports them, and what each node computes in."""
+        import openvino
+
+        asked = str(self._compiled.get_property("INFERENCE_PRECISION_HINT"))
+        return Evidence(
+            versions={"openvino": str(openvino.__version__).partition("-")[0]},
+            boundary="host",
+            threads=int(self._compiled.get_property("INFERENCE_NUM_THREADS")) if self._device == "CPU" else None,
+            placement=self._placement(),
+            precision={"hint": asked, **_node_precisions(self._compiled.get_runtime_model())},
+            layout="NCHW",
+            artifact_sha256=self._sha256,
+        )
+
+    def _compile(self) -> None:
+        config: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[self._request.precision],
+            "EXECUTION_MODE_HINT": "ACCURACY",
+            "NUM_STREAMS": str(self._streams),
+        }
+        if self._device == "CPU":
+            # Affinity is the worker's, set before anything was imported.
+            config |= {"INFERENCE_NUM_THREADS": self._request.threads, "ENABLE_CPU_PINNING": False}
+        try:
+            self._compiled = self._core.compile_model(self._model, self._device, config)
+        except RuntimeError as error:
+            raise ArmError(f"OpenVINO cannot compile the model: {error}") from error
+
+    def _divide(self, inputs: Arrays) -> list[dict[str, np.ndarray[Any, Any]]]:
+        """Divide a batch along the inputs' first axes among the streams; one of a batch that is too small."""
+        size = min(array.shape[0] if array.ndim else 1 for array in inputs.values())
+        parts = min(self._streams, size)
+        if parts == 1:
+            return [{name: np.ascontiguousarray(array) for name, array in inputs.items()}]
+        divided = {name: np.array_split(array, parts) for name, array in inputs.items()}
+        return [
+            {name: np.ascontiguousarray(pieces[index]) for name, pieces in divided.items()} for index in range(parts)
+        ]
+
+    def _placement(self) -> Placement:
+        devices = [str(device) for device in self._compiled.get_property("EXECUTION_DEVICES")]
+        operators = Counter(
+            kind for node in self._compiled.get_runtime_model().get_ops() if (kind := _kind(node)) not in _PASSIVE_TYPES
+        )
+        device = "+".join(devices)
+        return Placement(
+            requested=self._device,
+            assigned={device: sum(operators.values())},
+            operators={device: dict(operators)},
+        )
+
+
+def _shared_tensor(array: np.ndarray[Any, Any]) -> Any:
+    import openvino
+
+    return openvino.Tensor(array, shared_memory=True)
+
+
+def _kind(node: Any) -> str:
+    info = node.get_rt_info()
+    return str(info["layerType"]) if "layerType" in info else str(node.get_type_name())
+
+
+def _node_precisions(model: Any) -> dict[str, str]:
+    """Return how many nodes compute in each type, e.g. `{"f32": "57 nodes"}`; constants and the graph's ends not."""
+    counts: Counter[str] = Counter()
+    for node in model.get_ops():
+        info = node.get_rt_info()
+        if _kind(node) not in _PASSIVE_TYPES and "runtimePrecision" in info:
+            counts[str(info["runtimePrecision"])] += 1
+    return {name: f"{count} nodes" for name, count in counts.items()}

@@ -1,0 +1,67 @@
+"""What some engines build before they can be loaded, e.g. a compiled package: once, kept, not on the study's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ortbench.engines.base import LoadRequest
+from ortbench.engines.registry import ResolvedEngine
+from ortbench.errors import OrtbenchError
+from ortbench.runner import protocol
+from ortbench.runner.cpus import choose_cpus
+from ortbench.runner.process import Worker
+from ortbench.units import format_seconds
+
+_BUILD_TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Build:
+    """How a build ended.
+
+    Attributes:
+        seconds: it took; None where it was there already.
+        failure: why there is none; None where there is.
+    """
+
+    seconds: float | None = None
+    failure: str | None = None
+
+
+@dataclass
+class Builds:
+    """Every build of a study, by engine and thread count and precision."""
+
+    _made: dict[tuple[str, int, str], Build] = field(default_factory=dict)
+
+    def make(self, engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> None:
+        """Build what `request` needs, unless the engine builds nothing or it was built in this study."""
+        key = _key(engine, request)
+        if not engine.entry.builds or key in self._made:
+            return
+        say(f"building {engine.label} for {request.threads} threads, unless it was built before")
+        build = _run(engine, request)
+        self._made[key] = build
+        if build.failure:
+            say(f"{engine.label} cannot be built: {build.failure}")
+        elif build.seconds is not None:
+            say(f"built {engine.label} in {format_seconds(build.seconds)}")
+
+    def outcome(self, engine: ResolvedEngine, request: LoadRequest) -> Build:
+        """Return how the build ended; an empty answer where nothing was built."""
+        return self._made.get(_key(engine, request), Build())
+
+
+def _run(engine: ResolvedEngine, request: LoadRequest) -> Build:
+    try:
+        with Worker(f"the build of {engine.label}", choose_cpus(request.threads), request.threads) as worker:
+            question = protocol.Build(engine=engine.entry.name, request=request)
+            built = worker.ask(question, protocol.Built, _BUILD_TIMEOUT_S)
+    except OrtbenchError as error:
+        return Build(failure=str(error))
+    return Build(seconds=None if built.reused else built.seconds)
+
+
+def _key(engine: ResolvedEngine, request: LoadRequest) -> tuple[str, int, str]:
+    return engine.label, request.threads, request.precision
