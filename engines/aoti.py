@@ -52,14 +52,20 @@ class AotiEngine(TorchFamilyEngine):
             made.replace(package)
         return False
 
-    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:  # noqa: ARG002 - not what runs
-        """Load the package."""
+    def load_callable(self, request: LoadRequest) -> Any:
+        """Load the package; the module itself is not needed, and would only count as memory."""
         from torch._inductor import aoti_load_package
 
         package = _package(request)
         if not package.exists():
             raise ArmError(f"there is no compiled package at {package}; it is built before the first launch")
-        return aoti_load_package(str(package))
+        loaded = aoti_load_package(str(package))
+        self._parameters = len(loaded.get_constant_fqns())
+        return loaded
+
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
+        """There is nothing to prepare: the package is what runs."""
+        raise NotImplementedError
 
 
 def _compile(request: LoadRequest, package: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -135,7 +136,13 @@ class Availability(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(ABC):
-    """One way to run a model, in a process of its own."""
+    """One way to run a model, in a process of its own.
+
+    Attributes:
+        compiles_at_first_call: the first call of a batch size takes long for another reason than the later ones.
+    """
+
+    compiles_at_first_call: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

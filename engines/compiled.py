@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class CompiledEngine(TorchFamilyEngine):
     """The compiled module; a batch size that was not warmed up cannot be timed."""
 
+    compiles_at_first_call = True
+
     @classmethod
     def probe(cls, target: str) -> Availability:
         """As for PyTorch; on the CPU, Inductor writes C++ and needs a compiler."""

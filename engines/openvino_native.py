@@ -106,7 +106,7 @@ class OpenVinoEngine(Engine):
         """Threads, precision and device as the compiled model reports them, and what each node computes in."""
         import openvino
 
-        asked = str(self._compiled.get_property("INFERENCE_PRECISION_HINT"))
+        asked = str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         return Evidence(
             versions={"openvino": str(openvino.__version__).partition("-")[0]},
             boundary="host",
@@ -163,7 +163,7 @@ def _shared_tensor(array: np.ndarray[Any, Any]) -> Any:
 
 def _kind(node: Any) -> str:
     info = node.get_rt_info()
-    return str(info["layerType"]) if "layerType" in info else str(node.get_type_name())
+    return str(info["layerType"].astype(str)) if "layerType" in info else str(node.get_type_name())
 
 
 def _node_precisions(model: Any) -> dict[str, str]:
@@ -172,5 +172,5 @@ def _node_precisions(model: Any) -> dict[str, str]:
     for node in model.get_ops():
         info = node.get_rt_info()
         if _kind(node) not in _PASSIVE_TYPES and "runtimePrecision" in info:
-            counts[str(info["runtimePrecision"])] += 1
+            counts[str(info["runtimePrecision"].astype(str))] += 1
     return {name: f"{count} nodes" for name, count in counts.items()}

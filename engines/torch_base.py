@@ -68,6 +68,7 @@ class TorchFamilyEngine(Engine):
     _call: Any
     _inputs: tuple[torch.Tensor, ...]
     _result: Any = None
+    _parameters: int = 0
 
     @classmethod
     def probe(cls, target: str) -> Availability:
@@ -90,11 +91,17 @@ class TorchFamilyEngine(Engine):
         self._source = request.source
         self._device = torch.device(request.target)
         self._layout = memory_format(request)
+        self._call = self.load_callable(request)
+
+    def load_callable(self, request: LoadRequest) -> Any:
+        """Return what `run` calls, from the module with its weights."""
+        import torch
+
         # Parameters made inside inference mode would be inference tensors, which tracing refuses.
         with torch.inference_mode(mode=False):
             module = load_on_device(request)
             self._parameters = sum(1 for _ in module.parameters())
-            self._call = self.prepare_module(module.requires_grad_(requires_grad=False), request)
+            return self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
     def bind(self, inputs: Arrays) -> None:
         """Convert the arrays to tensors on the device, in the model's memory layout."""

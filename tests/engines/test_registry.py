@@ -34,8 +34,8 @@ def test_options_are_typed() -> None:
     [
         (
             "tensorflow",
-            "Expected an engine to be one of [torch, torchscript, compile, aoti, openvino, ort, null, scripted], but got 'tensorflow'. "
-            "See `ortbench engines`.",
+            "Expected an engine to be one of [torch, torchscript, compile, aoti, openvino, ort, null, scripted], "
+            "but got 'tensorflow'. See `ortbench engines`.",
         ),
         ("ort:tpu", "Expected the target of 'ort:tpu' to be one of [cpu, cuda], but got 'tpu'."),
         (
