@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 
 from ortbench.engines.base import OptionValue
 from ortbench.engines.builtin import ENTRIES
 from ortbench.engines.entry import EngineEntry
 from ortbench.engines.options import parse_options
+from ortbench.engines.plugins import GROUP, load_plugins
 from ortbench.engines.spec import EngineSpec, parse_engines
 from ortbench.errors import EngineSpecError, expected_one_of
 
 ALL_TARGETS = "*"
 
 
-REGISTRY: dict[str, EngineEntry] = {entry.name: entry for entry in ENTRIES}
+_PLUGINS = load_plugins(entry_points(group=GROUP), {entry.name for entry in ENTRIES})
+REGISTRY: dict[str, EngineEntry] = {entry.name: entry for entry in ENTRIES} | _PLUGINS.entries
+# Declared by an installed package, but unusable: name -> reason.
+BROKEN_PLUGINS: dict[str, str] = _PLUGINS.broken
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,10 @@ def find_engine(name: str) -> EngineEntry:
     """Return the registry's entry of that name.
 
     Raises:
-        EngineSpecError: there is none.
+        EngineSpecError: there is none, or the package that declares it is broken.
     """
+    if name in BROKEN_PLUGINS and name not in REGISTRY:
+        raise EngineSpecError(f"The engine '{name}' cannot be used: {BROKEN_PLUGINS[name]}.")
     if name not in REGISTRY:
         raise EngineSpecError(expected_one_of("an engine", REGISTRY, name) + " See `ortbench engines`.")
     return REGISTRY[name]
