@@ -1,0 +1,50 @@
+"""`ortbench plan`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Results, answer
+from ortbench.errors import UsageError, expected_one_of
+
+
+def plan(
+    results: Results,
+    threads: Annotated[int, typer.Option(help="Threads that may be used, over all instances.", min=1)],
+    batch_size: Annotated[int, typer.Option(help="Items to be divided among the instances.", min=1)],
+    objective: Annotated[
+        str, typer.Option(help="latency (of the slowest instance) or throughput (of all).")
+    ] = "latency",
+    max_latency: Annotated[str | None, typer.Option(help="No instance may take longer, e.g. 50ms.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Only this engine.  [default: the best of all]")] = None,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Assume straight lines between measured batch sizes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the best way to split threads and a batch among instances; exit status 1 where none keeps --max-latency."""
+    import msgspec
+
+    from ortbench.results.recommendation import OBJECTIVES, PlanRequest, recommend
+    from ortbench.results.source import load_summary
+    from ortbench.units import parse_duration
+
+    if objective not in OBJECTIVES:
+        raise UsageError(expected_one_of("--objective", OBJECTIVES, objective))
+    request = PlanRequest(
+        threads=threads,
+        batch_size=batch_size,
+        objective="throughput" if objective == "throughput" else "latency",
+        max_latency_ms=math.inf if max_latency is None else parse_duration(max_latency, "--max-latency") * 1000,
+        engine=engine,
+        interpolate=interpolate,
+    )
+    found = recommend(load_summary(Path(results)), request)
+    from ortbench.charts.plan_words import plan_lines
+
+    answer(msgspec.to_builtins(found), plan_lines(found, request.max_latency_ms), as_json=as_json)
+    raise typer.Exit(CHECK_FAILED if found.keeps_max_latency is False else DONE)
