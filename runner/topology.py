@@ -1,0 +1,102 @@
+"""Which CPUs each instance gets: disjoint, one NUMA node where that is possible, physical cores before siblings."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ortbench.errors import UsageError
+from ortbench.runner.cpus import allowed_cpus, parse_cpu_list
+from ortbench.runner.sysfs import ROOT, read_text
+
+_CPU = "sys/devices/system/cpu"
+
+
+@dataclass(frozen=True, order=True)
+class Cpu:
+    """One logical CPU.
+
+    Attributes:
+        node: its NUMA node; 0 where the system shows none.
+        sibling: how many CPUs with smaller numbers share its core; 0 for the core's first.
+    """
+
+    number: int
+    node: int = 0
+    sibling: int = 0
+
+
+def read_cpus(allowed: Sequence[int] | None = None, root: Path = ROOT) -> list[Cpu]:
+    """Return the CPUs that this process may use, with what the kernel's files say of each."""
+    numbers = allowed_cpus() if allowed is None else list(allowed)
+    nodes = {number: _node(number, root) for number in numbers}
+    return [Cpu(number, nodes[number], _rank(number, numbers, root)) for number in numbers]
+
+
+def place_instances(instances: int, threads: int, cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
+    """Return the CPUs of each instance, `threads` of them each, no CPU twice.
+
+    An instance goes, in this order of preference, on physical cores of one node, on CPUs of one node, on whatever is
+    left. Nodes are filled one after the other, so that few instances stay together.
+
+    Raises:
+        UsageError: there are not enough CPUs.
+    """
+    if instances * threads > len(cpus):
+        raise UsageError(
+            f"{instances} instances of {threads} threads need {instances * threads} CPUs, but this process may use "
+            f"{len(cpus)}."
+        )
+    free = sorted(cpus, key=lambda cpu: (cpu.sibling, cpu.node, cpu.number))
+    placed: list[tuple[int, ...]] = []
+    for _ in range(instances):
+        chosen = _one_node(free, threads, lambda cpu: cpu.sibling == 0) or _one_node(free, threads, lambda _: True)
+        chosen = chosen or free[:threads]
+        free = [cpu for cpu in free if cpu not in chosen]
+        placed.append(tuple(sorted(cpu.number for cpu in chosen)))
+    return placed
+
+
+def nodes_of(numbers: Sequence[int], cpus: Sequence[Cpu]) -> tuple[int, ...]:
+    """Return the NUMA nodes of these CPUs."""
+    return tuple(sorted({cpu.node for cpu in cpus if cpu.number in numbers}))
+
+
+def memory_binding(nodes: Sequence[int], every_node: int, numactl: str | None) -> list[str]:
+    """Return the words to put before a command so that its memory comes from its own nodes; none where it is no choice.
+
+    Args:
+        nodes: of the instance's CPUs.
+        every_node: how many nodes the machine has.
+        numactl: that program's path; None where it is not installed, and the kernel's default (local first) holds.
+    """
+    if numactl is None or every_node < 2 or len(nodes) == every_node:
+        return []
+    return [numactl, f"--membind={','.join(map(str, nodes))}", "--"]
+
+
+def find_numactl() -> str | None:
+    """Return the path of numactl, or None where it is not installed."""
+    return shutil.which("numactl")
+
+
+def _one_node(free: Sequence[Cpu], threads: int, usable: Callable[[Cpu], bool]) -> list[Cpu]:
+    """Return the first `threads` usable CPUs of the first node that has as many; nothing where none has."""
+    for node in sorted({cpu.node for cpu in free}):
+        own = [cpu for cpu in free if cpu.node == node and usable(cpu)]
+        if len(own) >= threads:
+            return own[:threads]
+    return []
+
+
+def _node(number: int, root: Path) -> int:
+    folders = (root / _CPU / f"cpu{number}").glob("node[0-9]*")
+    return next((int(folder.name.removeprefix("node")) for folder in sorted(folders)), 0)
+
+
+def _rank(number: int, numbers: Sequence[int], root: Path) -> int:
+    text = read_text(root / _CPU / f"cpu{number}/topology/thread_siblings_list")
+    siblings = parse_cpu_list(text) if text else (number,)
+    return sum(other < number for other in siblings if other in numbers)
