@@ -16,6 +16,8 @@ LAUNCHES_BEFORE_STOPPING = 6
 # Ranks leave out the worst launch of nine and more; twelve are worth having where starting them is cheap.
 LAUNCHES_WANTED = 12
 FEWEST_LAUNCHES = 3
+# The cold call and the warm-up of calls that are long: two or three windows of one call each.
+_CALLS_TO_PREPARE = 4
 _MIN_ROUNDS = 3
 _LONG_ROUND_S = 5.0
 _FIRST_LAUNCH_SHARE = 0.1
@@ -136,12 +138,16 @@ def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: fl
 
 
 def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:
-    """Scale the cost of the largest batch size measured so far to `batch_size`; None where none was."""
+    """Scale the cost of the largest batch size measured so far to `batch_size`; None where none was.
+
+    Making ready is calls, and what does not grow with the batch: compiling above all.
+    """
     if not known:
         return None
     reference_size, cost = max(known, key=lambda pair: pair[0])
     scale = batch_size / reference_size
-    return CellCost(cost.prepare_s * scale, cost.round_s * scale)
+    calls_s = min(cost.prepare_s, _CALLS_TO_PREPARE * cost.round_s)
+    return CellCost(cost.prepare_s - calls_s + calls_s * scale, cost.round_s * scale)
 
 
 def _fewest(group: GroupState) -> int:

@@ -137,4 +137,6 @@ def test_the_first_launch_takes_a_tenth() -> None:
 def test_the_cost_of_a_cell_is_scaled_from_the_largest_batch_seen() -> None:
     known = [(4, CellCost(2, 1)), (16, CellCost(8, 4))]
     assert expected_cell_cost(64, known) == CellCost(32, 16)
+    # Ten seconds of compiling do not become forty: only the calls do.
+    assert expected_cell_cost(4, [(1, CellCost(10.4, 0.1))]) == CellCost(11.6, 0.4)
     assert expected_cell_cost(64, []) is None
