@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +78,28 @@ def gallery_pictures(summary: Summary, frame: Frame) -> Iterator[Picture]:
             series = Series("engine", looks, f"{about} · {' vs '.join(engines)}", interval)
             chart = thread_chart(rows, value, headline, series)
             yield Picture(f"{value}-comparison-{batch_size}", chart, batch_size=batch_size)
+    named = file_names(looks)
     for engine in engines:
         rows = frame.where(engine=engine)
         threads = sorted({row["threads"] for row in rows})
         series = Series("threads", threads, about, interval)
         chart = batch_chart(rows, "throughput", f"Batch size vs Throughput, {engine}", series)
-        yield Picture(f"throughput-{engine}-perBS", chart)
+        yield Picture(f"throughput-{named[engine]}-perBS", chart)
 
 
 def picture_name(summary: Summary, picture: Picture) -> str:
     """Return the file name of a picture, without ending."""
     return safe_name(f"{summary.model}-{picture.kind}")
+
+
+def file_names(engines: Sequence[str]) -> dict[str, str]:
+    """Return each engine's part of a file name; engines that differ only in odd characters are numbered apart."""
+    names: dict[str, str] = {}
+    for engine in engines:
+        name, taken = safe_name(f"x-{engine}-x")[2:-2], set(names.values())
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        names[engine] = name if name not in taken else next(each for each in numbered if each not in taken)
+    return names
 
 
 def safe_name(text: str) -> str:

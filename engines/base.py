@@ -68,9 +68,10 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def requested_share(self) -> float:
-        """Share of the units that the requested provider runs, 0 to 1."""
-        total = sum(self.assigned.values())
-        return self.assigned.get(self.requested, 0) / total if total else 0.0
+        """Share of the operations that the requested provider runs, 0 to 1; of the units where none were counted."""
+        counts = self.flops if self.flops and any(self.flops.values()) else self.assigned
+        total = sum(counts.values())
+        return counts.get(self.requested, 0) / total if total else 0.0
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ortbench.engines.entry import EngineEntry
 from ortbench.engines.options import Option
+from ortbench.engines.ort_options import OPTIONS as ORT_OPTIONS
+from ortbench.engines.ort_options import check_options as check_ort_options
+from ortbench.engines.ort_providers import OTHER_TARGETS, PLUGIN, TARGETS
 
 _FREEZING = Option("freezing", "bool", default=True, help="fold and pack the weights when compiling")
 _CHANNELS_LAST = Option("channels_last", "bool", default=False, help="NHWC memory layout for weights and images")
@@ -78,19 +81,14 @@ ENTRIES = (
     EngineEntry(
         name="ort",
         about="ONNX Runtime, one target per execution provider",
-        targets=("cpu", "cuda"),
+        targets=TARGETS,
+        other_targets=OTHER_TARGETS,
+        named_targets=(PLUGIN,),
+        check=check_ort_options,
         module="ortbench.engines.ort",
         class_name="OrtEngine",
         libraries=("onnxruntime",),
-        options=(
-            Option(
-                "graph_optimization_level",
-                "choice",
-                default="all",
-                help="which graph rewrites ONNX Runtime applies when it loads the model",
-                choices=("disable", "basic", "extended", "layout", "all"),
-            ),
-        ),
+        options=ORT_OPTIONS,
         needs_artifact=True,
         runs_onnx_files=True,
     ),

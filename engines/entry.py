@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ortbench.engines.base import Engine
+from ortbench.engines.base import Engine, OptionValue
 from ortbench.engines.options import Option
 
 
@@ -21,6 +22,9 @@ class EngineEntry:
         runs_onnx_files: it can run a user's .onnx file.
         precisions: the lanes it can run, the first being the default.
         builds: `build` must have made something before it can be loaded.
+        other_targets: accepted too, and found by `:*`, but listed only where this engine is asked about.
+        named_targets: accepted by name only, since they need options to mean anything.
+        check: refuses a target and options that contradict each other; told them and the spelling.
         computes: it gives outputs that can be compared with the reference.
         fake: it measures the harness or plays a part; never a result.
     """
@@ -38,6 +42,19 @@ class EngineEntry:
     builds: bool = False
     computes: bool = True
     fake: bool = False
+    other_targets: tuple[str, ...] = ()
+    named_targets: tuple[str, ...] = ()
+    check: Callable[[str, Mapping[str, OptionValue], str], None] | None = None
+
+    @property
+    def every_target(self) -> tuple[str, ...]:
+        """What `:*` means before it is narrowed to what is available."""
+        return self.targets + self.other_targets
+
+    def find_target(self, text: str) -> str | None:
+        """Return the target meant by `text`, in any case and with or without `ExecutionProvider`; None if none is."""
+        short = text.lower().removesuffix("executionprovider")
+        return next((name for name in self.every_target + self.named_targets if short == name), None)
 
     def create(self) -> Engine:
         """Import the implementation and return a fresh engine; for workers."""

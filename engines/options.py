@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 from ortbench.engines.base import OptionValue
@@ -19,6 +20,7 @@ class Option:
         kind: `bool`, `int`, `duration` (seconds as a float), `choice` or `text`.
         default: the value when it is not given; None where it is then simply off.
         choices: of a `choice`.
+        known: where the name ends in `*`, what may stand in the star's place; empty where anything may.
     """
 
     name: str
@@ -26,14 +28,15 @@ class Option:
     default: OptionValue | None
     help: str
     choices: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
-    def parse(self, text: str, engine: str) -> OptionValue:
-        """Return the typed value of `text`.
+    def parse(self, text: str, engine: str, given: str | None = None) -> OptionValue:
+        """Return the typed value of `text`; `given` is the name as it was typed, where the declared one has a star.
 
         Raises:
             EngineSpecError: it is not of this option's kind.
         """
-        where = f"{self.name} of '{engine}'"
+        where = f"{given or self.name} of '{engine}'"
         if self.kind == "bool":
             if text.lower() not in _BOOLEANS:
                 raise EngineSpecError(expected_one_of(where, _BOOLEANS, text))
@@ -60,12 +63,23 @@ def parse_options(
     Raises:
         EngineSpecError: one is not declared, or its value is not of its kind.
     """
-    by_name = {option.name: option for option in declared}
-    values: dict[str, OptionValue] = {}
-    for name, text in given:
-        if name not in by_name:
-            if not by_name:
-                raise EngineSpecError(f"The engine '{engine}' has no options, but got '{name}'.")
-            raise EngineSpecError(expected_one_of(f"an option of '{engine}'", by_name, name))
-        values[name] = by_name[name].parse(text, engine)
-    return values
+    return {name: _find(declared, name, engine).parse(text, engine, name) for name, text in given}
+
+
+def _find(declared: tuple[Option, ...], name: str, engine: str) -> Option:
+    for option in declared:
+        prefix = option.name.removesuffix("*")
+        if name == option.name or (prefix != option.name and name.startswith(prefix) and name != prefix):
+            _check_known(option, name.removeprefix(prefix), engine)
+            return option
+    if not declared:
+        raise EngineSpecError(f"The engine '{engine}' has no options, but got '{name}'.")
+    raise EngineSpecError(expected_one_of(f"an option of '{engine}'", (option.name for option in declared), name))
+
+
+def _check_known(option: Option, rest: str, engine: str) -> None:
+    if option.known and rest not in option.known:
+        prefix = option.name.removesuffix("*")
+        close = [prefix + name for name in difflib.get_close_matches(rest, option.known, n=3, cutoff=0.5)]
+        meant = f"Did you mean {' or '.join(close)}?" if close else "Nothing that is known is spelled like it."
+        raise EngineSpecError(f"There is no {prefix}{rest} for '{engine}'. {meant}")

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ortbench.engines.base import CAN_PARK, Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
+from ortbench.engines.ort_devices import register_and_choose
+from ortbench.engines.ort_graph import graph_facts
+from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, plan_session
+from ortbench.engines.ort_placement import AssignedNode, assigned_nodes, summarize_placement, unknown_dimension
+from ortbench.engines.ort_providers import PLUGIN, PROVIDERS, Provider, lane_options
 from ortbench.errors import ArmError, ArmInvalid
+from ortbench.models.files import file_sha256
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-# fp32 means fp32: ONNX Runtime's CUDA provider has TF32 on unless told otherwise.
-_PROVIDER_OPTIONS = {"cpu": {}, "cuda": {"use_tf32": "0"}}
-_OPTIMIZATION_LEVELS = {
-    "disable": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "layout": "ORT_ENABLE_LAYOUT",
-    "all": "ORT_ENABLE_ALL",
-}
-_ALLOW_SPINNING = "session.intra_op.allow_spinning"
-_RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
-_FORBID_FALLBACK = "session.disable_cpu_ep_fallback"
+_CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
+# TensorRT has no option for it; NVIDIA's libraries read this before they start.
+_NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 
 
 class OrtEngine(Engine):
@@ -38,19 +35,18 @@ class OrtEngine(Engine):
         except ImportError as error:
             return Availability(reason=f"ONNX Runtime cannot be imported: {error}", remedy="pip install onnxruntime")
         version = str(onnxruntime.__version__)
-        if target == "cpu":
-            return Availability(version=version, device="CPU")
-        provider = _PROVIDERS[target]
-        if provider not in onnxruntime.get_available_providers():
-            return Availability(
-                version=version,
-                reason=f"this build of ONNX Runtime has no {provider}",
-                remedy=f"pip uninstall onnxruntime && pip install onnxruntime-gpu, on {GPU_REMEDY}",
-            )
-        reason = missing_gpu_reason() or _refusal(provider)
+        if target in {"cpu", PLUGIN}:
+            # What a plugin needs is known when its library is loaded.
+            return Availability(version=version, device="CPU" if target == "cpu" else "of the library")
+        provider = PROVIDERS[target]
+        if provider.name not in onnxruntime.get_available_providers():
+            reason = f"this build of ONNX Runtime has no {provider.name}"
+            return Availability(version=version, reason=reason, remedy=remedy(provider))
+        on_gpu = provider.memory == "cuda"
+        reason = (missing_gpu_reason() if on_gpu else None) or _refusal(provider)
         if reason:
-            return Availability(version=version, reason=reason, remedy=GPU_REMEDY)
-        return Availability(version=version, device="NVIDIA GPU")
+            return Availability(version=version, reason=reason, remedy=GPU_REMEDY if on_gpu else provider.needs)
+        return Availability(version=version, device="NVIDIA GPU" if on_gpu else provider.needs)
 
     def load(self, request: LoadRequest) -> None:
         """Create the session with explicit threads; refuse it if it dropped the provider asked for.
@@ -63,15 +59,18 @@ class OrtEngine(Engine):
 
         assert request.artifact is not None, "the registry says that this engine needs an artifact"
         self._request = request
-        self._provider = _PROVIDERS[request.target]
-        if request.target == "cuda":
+        self._plan = plan_session(request)
+        self._memory = "cpu" if request.target == PLUGIN else PROVIDERS[request.target].memory
+        self._facts_read = False
+        if self._memory == "cuda":
+            if request.precision != "tf32":
+                os.environ.update(_NO_TF32)
             onnxruntime.preload_dlls()
-        providers: list[Any] = [(self._provider, _PROVIDER_OPTIONS[request.target])]
-        if request.target != "cpu":
-            # Shape computations belong on the CPU; whether the rest went there too is read from the record.
-            providers.append("CPUExecutionProvider")
+        options = session_options(request)
+        providers, self._provider = _choose_provider(request, options, self._plan)
         try:
-            self._session = onnxruntime.InferenceSession(request.artifact, session_options(request), providers)
+            # Without the fallback, an option that the provider refuses is an error instead of a session on the CPU.
+            self._session = onnxruntime.InferenceSession(request.artifact, options, providers, enable_fallback=0)
         except Exception as error:  # onnxruntime's exceptions have no common base but Exception
             raise ArmError(f"ONNX Runtime cannot load {request.artifact}: {error}") from error
         if self._provider not in self._session.get_providers():
@@ -82,79 +81,148 @@ class OrtEngine(Engine):
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the provider computes, and let it allocate the outputs there, once."""
-        import onnxruntime
-
-        device = "cuda" if self._request.target == "cuda" else "cpu"
-        self._binding = self._session.io_binding()
         # CPU values are not copied: the arrays must live as long as the binding.
         self._arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        for name, array in self._arrays.items():
-            value = onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0)
-            self._binding.bind_ortvalue_input(name, value)
-        for name in self._outputs:
-            self._binding.bind_output(name, device)
+        self._binding = self._bound() if self._request.options.get("io_binding", True) else None
+        self._results: list[Any] = []
 
     def run(self) -> None:
-        """Run the session on what is bound."""
-        self._session.run_with_iobinding(self._binding)
+        """Run the session on what is bound; without IO binding on the arrays, whose copies then count."""
+        if self._binding is None:
+            self._results = self._session.run(None, self._arrays)
+        else:
+            self._session.run_with_iobinding(self._binding)
 
     def synchronize(self) -> None:
         """Wait for outputs on the device; the CPU provider returns when it is done."""
-        if self._request.target == "cuda":
+        if self._memory == "cuda" and self._binding is not None:
             self._binding.synchronize_outputs()
 
     def outputs(self) -> Arrays | None:
         """Copy the outputs to main memory."""
-        return dict(zip(self._outputs, self._binding.copy_outputs_to_cpu(), strict=True))
+        results = self._results if self._binding is None else self._binding.copy_outputs_to_cpu()
+        return dict(zip(self._outputs, results, strict=True))
 
     def evidence(self) -> Evidence:
-        """Versions, threads as set, and ONNX Runtime's own record of which provider got each node."""
+        """Versions, threads as set, and ONNX Runtime's own record of which provider got each node.
+
+        Raises:
+            ArmError: an option fixes a dimension that the model does not have, which ONNX Runtime accepts.
+        """
         import onnxruntime
 
+        request = self._request
+        sha256 = file_sha256(Path(request.artifact or ""))
         return Evidence(
             versions={"onnxruntime": str(onnxruntime.__version__)},
-            boundary="host" if self._request.target == "cpu" else "device",
+            boundary=self._boundary(),
             threads=int(self._session.get_session_options().intra_op_num_threads),
-            placement=Placement(requested=self._provider, assigned=_assigned_nodes(self._session)),
+            placement=self._placement(sha256, str(onnxruntime.__version__)),
+            precision=self._precision(),
+            artifact_sha256=sha256,
         )
+
+    def _boundary(self) -> str:
+        if self._binding is None:
+            return "host, copies timed"
+        return "host" if self._memory == "cpu" else "device"
+
+    def _precision(self) -> dict[str, str] | None:
+        """Return the lane's options as the provider reports them, or as it was told where it reports nothing."""
+        if self._request.target == PLUGIN:
+            return None
+        told = lane_options(PROVIDERS[self._request.target], self._request.precision)
+        reported = self._session.get_provider_options().get(self._provider, {})
+        return {name: str(reported.get(name, f"{value} (as told)")) for name, value in told.items()} or None
+
+    def _bound(self) -> Any:
+        import onnxruntime
+
+        binding = self._session.io_binding()
+        for name, array in self._arrays.items():
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(array, self._memory, 0)
+            binding.bind_ortvalue_input(name, value)
+        for name in self._outputs:
+            binding.bind_output(name, self._memory)
+        return binding
+
+    def _placement(self, sha256: str, version: str) -> Placement | None:
+        nodes = _assignment(self._session)
+        if nodes is None:
+            return None
+        if not self._facts_read:
+            self._facts_read, self._facts = True, graph_facts(self._request, sha256, version)
+            if problem := unknown_dimension(self._plan.dimensions, self._facts):
+                raise ArmError(problem)
+        return summarize_placement(self._provider, nodes, self._facts)
 
 
 def session_options(request: LoadRequest) -> Any:
     """Return session options with every thread count explicit and the node placement on record."""
     import onnxruntime
 
+    plan = plan_session(request)
+    modes = onnxruntime.ExecutionMode
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = request.threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = plan.intra_threads
+    options.inter_op_num_threads = plan.inter_threads
+    options.execution_mode = modes.ORT_PARALLEL if plan.parallel else modes.ORT_SEQUENTIAL
     options.log_severity_level = _ERRORS_ONLY
-    level = str(request.options.get("graph_optimization_level", "all"))
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _OPTIMIZATION_LEVELS[level])
-    options.add_session_config_entry(_RECORD_PLACEMENT, "1")
-    if not CAN_PARK:
-        options.add_session_config_entry(_ALLOW_SPINNING, "0")
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, plan.optimization_level)
+    options.enable_cpu_mem_arena = plan.arena
+    for key, value in plan.config.items():
+        options.add_session_config_entry(key, value)
+    for name, size in plan.dimensions.items():
+        options.add_free_dimension_override_by_name(name, size)
     return options
 
 
-def _assigned_nodes(session: Any) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for subgraph in session.get_provider_graph_assignment_info():
-        counts[subgraph.ep_name] += len(subgraph.get_nodes())
-    return dict(counts)
+def session_providers(request: LoadRequest) -> list[Any]:
+    """Return the providers of a session, the one asked for first; a plugin's device goes with the options instead."""
+    plan = plan_session(request)
+    asked: list[Any] = [(PROVIDERS[request.target].name, plan.provider_options)]
+    # Shape computations belong on the CPU; whether the rest went there too is read from the record.
+    return asked + ([_CPU] if plan.cpu_follows else [])
 
 
-def _refusal(provider: str) -> str | None:
-    """Run one node on `provider` with the CPU forbidden; return ONNX Runtime's complaint, or None."""
+def remedy(provider: Provider) -> str:
+    """Say what would add a provider: its wheel in place of onnxruntime, and the hardware it needs."""
+    if provider.wheel is None:
+        return provider.needs
+    return f"pip uninstall onnxruntime && pip install {provider.wheel}, on {provider.needs}"
+
+
+def _choose_provider(request: LoadRequest, options: Any, plan: SessionPlan) -> tuple[list[Any] | None, str]:
+    if request.target != PLUGIN:
+        return session_providers(request), PROVIDERS[request.target].name
+    handle, device = register_and_choose(request.options)
+    options.add_provider_for_devices([handle], plan.provider_options)
+    return None, device.ep
+
+
+def _assignment(session: Any) -> tuple[AssignedNode, ...] | None:
+    """Return ONNX Runtime's record; None from a version that keeps none."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    return assigned_nodes(
+        (subgraph.ep_name, [(node.op_type, node.name) for node in subgraph.get_nodes()])
+        for subgraph in session.get_provider_graph_assignment_info()
+    )
+
+
+def _refusal(provider: Provider) -> str | None:
+    """Create a session of one node on `provider` with the CPU forbidden; return ONNX Runtime's complaint, or None."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.add_session_config_entry(_FORBID_FALLBACK, "1")
+    options.add_session_config_entry(FORBID_FALLBACK, "1")
     options.log_severity_level = _ERRORS_ONLY + 1
     try:
-        onnxruntime.preload_dlls()
-        onnxruntime.InferenceSession(one_node_model(), options, providers=[provider])
+        if provider.memory == "cuda":
+            onnxruntime.preload_dlls()
+        onnxruntime.InferenceSession(one_node_model(), options, providers=[provider.name], enable_fallback=0)
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no other common base
-        return f"ONNX Runtime lists {provider} but cannot use it: {error}"
+        return f"ONNX Runtime lists {provider.name} but cannot use it: {error}"
     return None
 
 

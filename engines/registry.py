@@ -57,10 +57,13 @@ def resolve_engine(spec: EngineSpec) -> ResolvedEngine:
         EngineSpecError: the engine, target or an option does not exist.
     """
     entry = find_engine(spec.name)
-    target = spec.target or entry.targets[0]
-    if target not in entry.targets:
-        raise EngineSpecError(expected_one_of(f"the target of '{spec}'", entry.targets, target))
+    target = entry.find_target(spec.target or entry.targets[0])
+    if target is None:
+        choices = entry.every_target + entry.named_targets
+        raise EngineSpecError(expected_one_of(f"the target of '{spec}'", choices, spec.target or ""))
     options = parse_options(entry.options, spec.options, str(spec))
+    if entry.check:
+        entry.check(target, options, str(spec))
     shortest = EngineSpec(spec.name, None if target == entry.targets[0] else target, spec.options)
     return ResolvedEngine(str(shortest), entry, target, options)
 
@@ -75,7 +78,7 @@ def resolve_engines(text: str) -> list[ResolvedEngine]:
     for spec in parse_engines(text):
         targets: Iterable[str | None] = (spec.target,)
         if spec.target == ALL_TARGETS:
-            targets = find_engine(spec.name).targets
+            targets = find_engine(spec.name).every_target
         for target in targets:
             engine = resolve_engine(EngineSpec(spec.name, target, spec.options))
             if any(engine.label == other.label for other in resolved):

@@ -69,6 +69,7 @@ class CompareRequest:
     inputs: str | None = None
     seed: int = 0
     twins: str = "smallest"
+    allow_fallback: bool = False
     output: str | None = None
     resume: bool = False
     command: Sequence[str] = ()
@@ -155,6 +156,7 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
             twins=twins,
             input_shapes=shapes,
             inputs=model.source.inputs_file,
+            allow_fallback=request.allow_fallback,
             files_sha256=given_files_sha256(model.source),
         )
 

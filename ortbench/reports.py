@@ -47,9 +47,13 @@ def artifact_lines(artifact: Artifact) -> list[str]:
 
 def engines_document() -> Document:
     """Probe every engine and target; return what `ortbench engines --json` prints."""
-    engines: list[ResolvedEngine] = [
-        resolve_engine(EngineSpec(entry.name, target)) for entry in REGISTRY.values() for target in entry.targets
-    ]
+    return targets_document(
+        [resolve_engine(EngineSpec(entry.name, target)) for entry in REGISTRY.values() for target in entry.targets]
+    )
+
+
+def targets_document(engines: list[ResolvedEngine]) -> Document:
+    """Probe these engines' targets; return what `ortbench engines --json` prints of them."""
     answers = probe_targets([(engine.entry.name, engine.target) for engine in engines])
     return {
         "engines": [
@@ -60,6 +64,8 @@ def engines_document() -> Document:
                 "available": answer.available,
                 "options": [
                     {"name": option.name, "kind": option.kind, "default": option.default, "help": option.help}
+                    | ({"choices": list(option.choices)} if option.choices else {})
+                    | ({"known": list(option.known)} if option.known else {})
                     for option in engine.entry.options
                 ],
                 **msgspec.to_builtins(answer),
@@ -71,7 +77,7 @@ def engines_document() -> Document:
 
 def engines_table(document: Document) -> Table:
     """Show every engine: available or not, version, device, and what would add it."""
-    table = _table("engine", "available", "version", "device", "what it is, or what would add it")
+    table = report_table("engine", "available", "version", "device", "what it is, or what would add it")
     for row in document["engines"]:
         missing = f"{row['reason']}; to add it: {row['remedy']}"
         state = "[green]yes[/]" if row["available"] else "[red]no[/]"
@@ -98,7 +104,7 @@ def models_document() -> Document:
 
 def models_table(document: Document) -> Table:
     """Show the catalog."""
-    table = _table("model", "inputs", "weights", "about")
+    table = report_table("model", "inputs", "weights", "about")
     for row in document["models"]:
         shapes = ", ".join(f"{tensor['name']} {format_shape(tuple(tensor['shape']))}" for tensor in row["inputs"])
         table.add_row(row["model"], shapes, ", ".join(row["weights"]), row["about"])
@@ -120,7 +126,7 @@ def cache_document(*, clear: bool) -> Document:
 def cache_table(document: Document) -> Table:
     """Show what is in the cache, or what was deleted."""
     entries = [msgspec.convert(entry, CacheEntry) for entry in document["entries"]]
-    table = _table("model", "opset", "exporter", "weights", "size", "GFLOP an item", "folder")
+    table = report_table("model", "opset", "exporter", "weights", "size", "GFLOP an item", "folder")
     for entry in entries:
         manifest = entry.manifest
         if manifest is None:
@@ -136,7 +142,8 @@ def cache_table(document: Document) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def report_table(*columns: str) -> Table:
+    """Return an empty table of these columns, in the commands' common look."""
     table = Table(box=SIMPLE_HEAD, caption_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")

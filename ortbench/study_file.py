@@ -68,6 +68,7 @@ def _of_run(run: Mapping[str, Any]) -> _Fields:
         "inputs": settings["inputs"],
         "seed": settings["seed"],
         "twins": settings["twins"],
+        "allow_fallback": settings.get("allow_fallback", False),
     }
 
 
@@ -118,5 +119,6 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "inputs": _text,
     "seed": _count,
     "twins": _text,
+    "allow_fallback": _switch,
     "output": _text,
 }

@@ -15,6 +15,7 @@ from ortbench.results.folder import read_run
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
+from ortbench.results.placement_marks import placement_marks
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
 from ortbench.results.statistics import LogEstimate, estimate_over_launches, percentile, percentile_interval
 from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
@@ -148,6 +149,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         evidence=last.evidence if last else None,
         pss_mib=_largest(launch.pss_mib for launch in record.launches),
         gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
+        marks=placement_marks(last.placement, last.boundary) if last else (),
     )
 
 

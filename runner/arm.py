@@ -29,6 +29,7 @@ class ArmPlan:
         load_s: how long it took to load before; infinite at the first time.
         build_s: what building it took in this study; None where nothing had to be built.
         obstacle: why it cannot be started, if anything.
+        allow_fallback: the arm counts, whatever share of its model runs on another provider.
     """
 
     key: ArmKey
@@ -37,6 +38,7 @@ class ArmPlan:
     load_s: float = math.inf
     build_s: float | None = None
     obstacle: str | None = None
+    allow_fallback: bool = False
 
 
 @dataclass(frozen=True)

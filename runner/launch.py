@@ -156,7 +156,7 @@ class Launch:
         prepared = worker.ask(request, protocol.Prepared, timeout_s)
         worker.park()
         arm.expect(prepared, cell.batch_size, slice_ns)
-        fallback = fallback_reason(prepared.evidence)
+        fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback)
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
         return arm.record(self.number, cell.id, "invalid" if fallback or wrong else "ok", fallback or wrong, prepared)
 

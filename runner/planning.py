@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
         twins: the cells in which the baseline also runs against itself.
+        allow_fallback: an engine may run any share of the model on another provider than it names.
         files_sha256: the contents of the files given with --weights and --inputs, by option.
     """
 
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twins: Literal["smallest", "all"] = "smallest"
     input_shapes: dict[str, tuple[int, ...]] = {}
     inputs: str | None = None
+    allow_fallback: bool = False
     files_sha256: dict[str, str] = {}
 
 

@@ -266,7 +266,15 @@ class Study:
             cache=str(builds_root()),
         )
         build = self._builds.outcome(engine, request)
-        return ArmPlan(key, engine, request, self._load_s.get(key, math.inf), build.seconds, build.failure)
+        return ArmPlan(
+            key,
+            engine,
+            request,
+            self._load_s.get(key, math.inf),
+            build.seconds,
+            build.failure,
+            self.plan.settings.allow_fallback,
+        )
 
     def _awaits_export(self, plan: ArmPlan) -> bool:
         return plan.engine.entry.needs_artifact and self.plan.source.path is None

@@ -9,12 +9,25 @@ import typer
 from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, answer, print_answer
 
 
-def engines(as_json: Json = False) -> None:
+def engines(
+    name: Annotated[str | None, typer.Argument(help="One engine: all its targets, and its options.")] = None,
+    library: Annotated[
+        str | None, typer.Option(help="A plugin execution provider's library: list the devices it offers.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List every engine: available here or not, version, device, and what would add it."""
+    from ortbench import engine_reports
     from ortbench.reports import engines_document, engines_table
 
-    document = engines_document()
+    if library is not None:
+        devices = engine_reports.devices_document(library)
+        answer(devices, engine_reports.devices_table(devices), as_json=as_json)
+        return
+    document = engines_document() if name is None else engine_reports.engine_document(name)
     answer(document, engines_table(document), as_json=as_json)
+    if name is not None and not as_json:
+        answer(document, engine_reports.options_table(document), as_json=False)
 
 
 def models(as_json: Json = False) -> None:

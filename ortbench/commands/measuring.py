@@ -64,6 +64,12 @@ def compare(
     twins: Annotated[
         str, typer.Option(help="Cells in which the baseline also runs against itself: smallest (batch size) or all.")
     ] = "smallest",
+    allow_fallback: Annotated[
+        bool,
+        typer.Option(
+            "--allow-fallback", help="Let an engine run most of the model on another provider; a mark says how much."
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in --output; --max-time counts what it has used.")
     ] = False,
