@@ -54,7 +54,7 @@ class EngineEntry:
     def find_target(self, text: str) -> str | None:
         """Return the target meant by `text`, in any case and with or without `ExecutionProvider`; None if none is."""
         short = text.lower().removesuffix("executionprovider")
-        return next((name for name in self.every_target + self.named_targets if short == name), None)
+        return next((name for name in self.every_target + self.named_targets if short == name.lower()), None)
 
     def create(self) -> Engine:
         """Import the implementation and return a fresh engine; for workers."""

@@ -138,7 +138,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Word what may have been meant by `name`; the whole list where nothing is near and the list is short."""
     listed = list(known)
     close = difflib.get_close_matches(name, listed, n=3, cutoff=0.5) or (listed if len(listed) <= 10 else [])
-    return f"did you mean one of [{', '.join(close)}]?" if close else "nothing is spelled like it"
+    return f"did you mean {' or '.join(close)}" if close else "nothing is spelled like it"
 
 
 def _provider_options(request: LoadRequest) -> dict[str, str]:

@@ -14,7 +14,9 @@ from ortbench.errors import EngineSpecError
         ("torch,ort", ["torch", "ort"]),
         ("ort:cpu", ["ort"]),
         ("ort:cuda", ["ort:cuda"]),
-        ("ort:*", ["ort", "ort:cuda"]),
+        ("openvino:*", ["openvino", "openvino:gpu"]),
+        ("ort:VitisAI", ["ort:vitisai"]),
+        ("ort:OpenVINOExecutionProvider", ["ort:openvino"]),
         ("torch:cpu[channels_last=true]", ["torch[channels_last=true]"]),
         ("torch,torch[channels_last=true]", ["torch", "torch[channels_last=true]"]),
         ("scripted[latency=2ms,crash_at=3]", ["scripted[latency=2ms,crash_at=3]"]),
@@ -37,7 +39,7 @@ def test_options_are_typed() -> None:
             "Expected an engine to be one of [torch, torchscript, compile, aoti, openvino, ort, null, scripted], "
             "but got 'tensorflow'. See `ortbench engines`.",
         ),
-        ("ort:tpu", "Expected the target of 'ort:tpu' to be one of [cpu, cuda], but got 'tpu'."),
+        ("torch:tpu", "Expected the target of 'torch:tpu' to be one of [cpu, cuda], but got 'tpu'."),
         (
             "torch[layout=nhwc]",
             "Expected an option of 'torch[layout=nhwc]' to be one of [channels_last], but got 'layout'.",
