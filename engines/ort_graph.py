@@ -139,14 +139,15 @@ def _optimised_operators(request: LoadRequest, folder: Path) -> dict[str, int] |
 
 def _saved_graph(artifact: str, options: Any, providers: list[Any], path: Path) -> Any:
     """Have ONNX Runtime write the graph, weights apart; return it, or None where it cannot be written."""
-    import onnx
+    import onnx.shape_inference
     import onnxruntime
 
     options.optimized_model_filepath = str(path)
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", _WEIGHTS + path.stem)
     try:
         onnxruntime.InferenceSession(artifact, options, providers=providers, enable_fallback=0)
-        return onnx.load(str(path), load_external_data=False).graph
+        # ONNX Runtime writes the shapes of inputs and outputs only, next to those that stood in the file before.
+        return onnx.shape_inference.infer_shapes(onnx.load(str(path), load_external_data=False)).graph
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no other common base
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads this process's output
         return None

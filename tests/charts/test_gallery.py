@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ortbench.charts.frames import chart_frames
-from ortbench.charts.gallery import draw_gallery, gallery_charts, safe_name
+from ortbench.charts.gallery import draw_gallery, file_names, gallery_charts, safe_name
 from ortbench.charts.marks import Series, label_sides
 from ortbench.charts.theme import PALETTE
 from ortbench.errors import ResultsError
@@ -142,3 +142,8 @@ def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="no arm has a latency"):
         draw_gallery(summarize_csv_text(text, "x.csv", "x"), tmp_path / "charts")
     assert not (tmp_path / "charts").exists()
+
+
+def test_engines_that_differ_in_odd_characters_only_have_files_of_their_own() -> None:
+    engines = ["ort", "ort[a=b]", "ort[a:b]", "ort[a/b]", "ort:cuda"]
+    assert list(file_names(engines).values()) == ["ort", "ort-a-b", "ort-a-b-2", "ort-a-b-3", "ort-cuda"]
