@@ -80,7 +80,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         versions: module -> version, as the modules say.
         boundary: where the timed call begins and ends: `host` (arrays in main memory in and out) or
-            `device` (inputs and outputs stay on the accelerator).
+            `device` (inputs and outputs stay on the accelerator), or `host, copies timed` (arrays are converted
+            in the call).
         threads: computing threads as the library reports them; None where it cannot say.
         placement: None where the engine has no notion of it.
         precision: what computes, as the library reports it, e.g. `{"parameters": "float32", "tf32": "off"}`.
