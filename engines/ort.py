@@ -40,8 +40,8 @@ class OrtEngine(Engine):
             return Availability(version=version, device="CPU" if target == "cpu" else "of the library")
         provider = PROVIDERS[target]
         if provider.name not in onnxruntime.get_available_providers():
-            reason = f"this build of ONNX Runtime has no {provider.name}"
-            return Availability(version=version, reason=reason, remedy=remedy(provider))
+            missing = f"this build of ONNX Runtime has no {provider.name}"
+            return Availability(version=version, reason=missing, remedy=remedy(provider))
         on_gpu = provider.memory == "cuda"
         reason = (missing_gpu_reason() if on_gpu else None) or _refusal(provider)
         if reason:

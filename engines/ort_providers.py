@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_GPU = "an NVIDIA GPU and its driver"
+from ortbench.engines.cuda import GPU_REMEDY
+
 _BUILD = "a build of ONNX Runtime with this provider"
 PLUGIN = "plugin"
 SUFFIX = "ExecutionProvider"
@@ -91,7 +92,7 @@ _LISTED = (
     Provider(
         f"CUDA{SUFFIX}",
         "onnxruntime-gpu",
-        _GPU,
+        GPU_REMEDY,
         memory="cuda",
         options=tuple(_CUDA_OPTIONS.split()),
         # TF32 is on unless told otherwise.
@@ -101,7 +102,7 @@ _LISTED = (
     Provider(
         f"Tensorrt{SUFFIX}",
         "onnxruntime-gpu",
-        f"{_GPU}, and the TensorRT libraries",
+        f"{GPU_REMEDY}, and the TensorRT libraries",
         memory="cuda",
         options=tuple(_TENSORRT_OPTIONS.split()),
         always={"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"},

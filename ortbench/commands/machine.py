@@ -10,9 +10,12 @@ from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, answer,
 
 
 def engines(
-    name: Annotated[str | None, typer.Argument(help="One engine: all its targets, and its options.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One engine: all its targets, and its options.", metavar="NAME")
+    ] = None,
     library: Annotated[
-        str | None, typer.Option(help="A plugin execution provider's library: list the devices it offers.")
+        str | None,
+        typer.Option(help="A plugin execution provider's library: list the devices it offers.", metavar="FILE"),
     ] = None,
     as_json: Json = False,
 ) -> None:
