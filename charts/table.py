@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
 # A pipe has no width; wide enough that no row of a usual study is folded.
@@ -76,6 +77,7 @@ def footer(summary: Summary) -> list[str]:
     lines = []
     for cell in summary.cells:
         lines += [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in cell.arms if arm.reason]
+    lines += [f"versions: {line}" for line in differing_versions(summary)]
     lines += _resolution(summary)
     return list(dict.fromkeys(lines)) + [f"note: {note}" for note in summary.notes]
 

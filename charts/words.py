@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
+from ortbench.results.versions import differing_versions
 
 # More cells than this make no sentence.
 _MOST_TOLD = 4
@@ -83,7 +84,8 @@ def trust_sentences(summary: Summary) -> list[str]:
             "These figures came from a CSV: how they were measured is not known here.",
             *summary.notes,
         ]
-    return [*_quiet(summary), *_checked(summary), *_arms_told(summary), *summary.notes]
+    versions = [f"Not the same versions: {line}." for line in differing_versions(summary)]
+    return [*_quiet(summary), *versions, *_checked(summary), *_arms_told(summary), *summary.notes]
 
 
 def _quiet(summary: Summary) -> Iterator[str]:

@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from ortbench.engines.base import OptionValue
 from ortbench.engines.builtin import ENTRIES
 from ortbench.engines.entry import EngineEntry
+from ortbench.engines.environment import VERSION, Environment, take_environment, with_environment_options
 from ortbench.engines.options import parse_options
 from ortbench.engines.plugins import GROUP, load_plugins
 from ortbench.engines.spec import EngineSpec, parse_engines
@@ -18,7 +19,9 @@ ALL_TARGETS = "*"
 
 
 _PLUGINS = load_plugins(entry_points(group=GROUP), {entry.name for entry in ENTRIES})
-REGISTRY: dict[str, EngineEntry] = {entry.name: entry for entry in ENTRIES} | _PLUGINS.entries
+REGISTRY: dict[str, EngineEntry] = {
+    entry.name: with_environment_options(entry) for entry in (*ENTRIES, *_PLUGINS.entries.values())
+}
 # Declared by an installed package, but unusable: name -> reason.
 BROKEN_PLUGINS: dict[str, str] = _PLUGINS.broken
 
@@ -29,12 +32,15 @@ class ResolvedEngine:
 
     Attributes:
         label: the shortest spelling: no default target, options in the order given.
+        options: those of the engine itself.
+        environment: where it runs, if not in this interpreter.
     """
 
     label: str
     entry: EngineEntry
     target: str
     options: dict[str, OptionValue]
+    environment: Environment | None = None
 
 
 def find_engine(name: str) -> EngineEntry:
@@ -65,7 +71,8 @@ def resolve_engine(spec: EngineSpec) -> ResolvedEngine:
     if entry.check:
         entry.check(target, options, str(spec))
     shortest = EngineSpec(spec.name, None if target == entry.targets[0] else target, spec.options)
-    return ResolvedEngine(str(shortest), entry, target, options)
+    environment, own = take_environment(spec.name, target, options, str(spec))
+    return ResolvedEngine(str(shortest), entry, target, own, environment)
 
 
 def resolve_engines(text: str) -> list[ResolvedEngine]:
@@ -79,6 +86,10 @@ def resolve_engines(text: str) -> list[ResolvedEngine]:
         targets: Iterable[str | None] = (spec.target,)
         if spec.target == ALL_TARGETS:
             targets = find_engine(spec.name).every_target
+            if VERSION.name in dict(spec.options):
+                raise EngineSpecError(
+                    f"Expected one target with version=, but '{spec}' asks for all; name those wanted."
+                )
         for target in targets:
             engine = resolve_engine(EngineSpec(spec.name, target, spec.options))
             if any(engine.label == other.label for other in resolved):

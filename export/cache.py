@@ -1,10 +1,12 @@
-"""The user's cache of exported models: where it is, what is in it, and clearing it."""
+"""The user's cache: exported models, engines' environments, what engines built. What is in it, and clearing it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import platformdirs
@@ -14,16 +16,38 @@ from ortbench.export.artifact import ExportIdentity, Manifest, read_artifact
 CACHE_VARIABLE = "ORTBENCH_CACHE"
 
 
+# Stands in an environment that is whole.
+ENVIRONMENT_FILE = "environment.json"
+Kind = Literal["model", "environment", "build", "package"]
+
+
+class EnvironmentManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `environment.json` says of an engine's environment.
+
+    Attributes:
+        requirements: what was asked for, the engine's wheel first.
+        versions: of Python and of everything installed that may take part.
+    """
+
+    requirements: tuple[str, ...]
+    versions: dict[str, str]
+
+
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One folder of the cache.
 
     Attributes:
-        manifest: None where the artifact is damaged or half-written.
+        kind: an exported model, an engine's environment, what an engine built, or the copy of ortbench's own source
+            that other interpreters import.
+        manifest: of a model; None where the artifact is damaged or half-written.
+        environment: the manifest of an environment; None where it is not whole.
     """
 
+    kind: Kind
     folder: str
     size_bytes: int
-    manifest: Manifest | None
+    manifest: Manifest | None = None
+    environment: EnvironmentManifest | None = None
 
 
 def cache_root() -> Path:
@@ -42,27 +66,68 @@ def builds_root() -> Path:
     return cache_root() / "builds"
 
 
+def environments_root() -> Path:
+    """Return the folder of the environments that were made for engines."""
+    return cache_root() / "environments"
+
+
+def packages_root() -> Path:
+    """Return the folder of copies of ortbench itself, which other interpreters import."""
+    return cache_root() / "packages"
+
+
 def artifact_folder(identity: ExportIdentity) -> Path:
     """Return where the artifact of that identity belongs."""
     return artifacts_root() / f"{identity.model}-{identity.key()}"
 
 
 def list_cache() -> list[CacheEntry]:
-    """Return every folder of the cache, by name; damaged ones too."""
-    root = artifacts_root()
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return [_entry(folder) for folder in folders]
+    """Return every folder of the cache, by kind and name; damaged ones too."""
+    return [entry(folder) for root, entry in _KINDS.items() for folder in _folders(cache_root() / root)]
 
 
 def clear_cache() -> list[CacheEntry]:
-    """Delete every exported model and return what was deleted."""
+    """Delete everything that is listed and return what was deleted."""
     entries = list_cache()
     for entry in entries:
         shutil.rmtree(entry.folder)
     return entries
 
 
-def _entry(folder: Path) -> CacheEntry:
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _model(folder: Path) -> CacheEntry:
     artifact = read_artifact(folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return CacheEntry(folder=str(folder), size_bytes=size, manifest=artifact.manifest if artifact else None)
+    manifest = artifact.manifest if artifact else None
+    return CacheEntry(kind="model", folder=str(folder), size_bytes=_size(folder), manifest=manifest)
+
+
+def _environment(folder: Path) -> CacheEntry:
+    try:
+        manifest = msgspec.json.decode((folder / ENVIRONMENT_FILE).read_bytes(), type=EnvironmentManifest)
+    except (OSError, msgspec.MsgspecError):
+        manifest = None
+    return CacheEntry(kind="environment", folder=str(folder), size_bytes=_size(folder), environment=manifest)
+
+
+def _build(folder: Path) -> CacheEntry:
+    return CacheEntry(kind="build", folder=str(folder), size_bytes=_size(folder))
+
+
+def _package(folder: Path) -> CacheEntry:
+    return CacheEntry(kind="package", folder=str(folder), size_bytes=_size(folder))
+
+
+def _size(folder: Path) -> int:
+    """Return the size of a folder's own files; a link's target is not its own."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+_KINDS: dict[str, Callable[[Path], CacheEntry]] = {
+    "artifacts": _model,
+    "environments": _environment,
+    "builds": _build,
+    "packages": _package,
+}

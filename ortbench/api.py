@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,9 @@ from ortbench.results.schema import ArtifactRecord, Run
 from ortbench.results.source import write_derived
 from ortbench.results.study import Results, load_results
 from ortbench.results.summary import Summary
+from ortbench.runner.available import Available, find_available
 from ortbench.runner.cpus import thread_limit
-from ortbench.runner.jobs import ExportJob, Reference, keep_available
+from ortbench.runner.jobs import ExportJob, Reference
 from ortbench.runner.machine import (
     describe_machine,
     git_commit,
@@ -82,12 +83,14 @@ class PlannedComparison:
     Attributes:
         folder: where its results will go; not there yet.
         command: the words that asked for it.
+        available: the engines, with the versions of those that run in other interpreters.
         before: what an earlier part of this study left in the folder; None for a new one.
     """
 
     plan: StudyPlan
     folder: Path
     command: tuple[str, ...]
+    available: Available
     before: EarlierPart | None = None
 
 
@@ -119,8 +122,15 @@ class Comparison:
         return all(arm.status == "ok" for cell in self.summary.cells for arm in cell.arms)
 
 
-def plan_comparison(request: CompareRequest) -> PlannedComparison:
-    """Check everything that was asked for, down to whether each engine can run here; measure and write nothing.
+def plan_comparison(
+    request: CompareRequest, say: Callable[[str], None] = lambda _: None, *, make_environments: bool = True
+) -> PlannedComparison:
+    """Check everything that was asked for, down to whether each engine can run here; measure nothing.
+
+    Args:
+        request: what was asked for.
+        say: is told of each environment that is made for an engine.
+        make_environments: make those that are missing; all else is only read.
 
     Raises:
         UsageError: something is wrong; the message says what, what would be right, and what to do next.
@@ -162,10 +172,11 @@ def plan_comparison(request: CompareRequest) -> PlannedComparison:
 
     # What can be refused without starting a process is refused first.
     make_plan(settings([engine.label for engine in engines]), model.source, engines)
-    kept = keep_available(engines, wildcard_engines(engines_text))
-    plan = make_plan(settings([engine.label for engine in kept]), model.source, kept)
-    planned = PlannedComparison(plan, folder, tuple(request.command), before)
-    if before is not None:
+    found = find_available(engines, wildcard_engines(engines_text), say, make=make_environments)
+    plan = make_plan(settings([engine.label for engine in found.engines]), model.source, found.engines)
+    planned = PlannedComparison(plan, folder, tuple(request.command), found, before)
+    # Of an environment that is still to be made no version is known.
+    if before is not None and not found.to_make:
         check_same_study(before, _new_run(planned), folder)
     return planned
 
@@ -321,7 +332,7 @@ def _new_run(planned: PlannedComparison) -> Run:
         seed=plan.settings.seed,
         settings=msgspec.to_builtins(plan.settings),
         machine=describe_machine(),
-        versions=own_versions(),
+        versions=own_versions() | planned.available.versions,
         environment=relevant_environment(),
         git_commit=git_commit(Path.cwd()),
         cells=plan.cells,

@@ -48,7 +48,8 @@ def compare(*, say: Callable[[str], None] | None = None, study: PathLike | None 
         OrtbenchError: the model cannot be exported or run, or the folder not be written.
         TypeError: there is no such option.
     """
-    comparison = api.compare(plan(study=study, **options), _Listener(say))
+    listener = _Listener(say)
+    comparison = api.compare(_plan(listener.say, study, options), listener)
     api.draw_charts(comparison.results, api.charts_folder(comparison.folder))
     api.write_report(comparison.results, api.report_file(comparison.folder))
     return comparison.results
@@ -60,10 +61,14 @@ def plan(*, study: PathLike | None = None, **options: Any) -> api.PlannedCompari
     Raises:
         UsageError, TypeError: as for `compare`.
     """
+    return _plan(lambda _: None, study, options)
+
+
+def _plan(say: Callable[[str], None], study: PathLike | None, options: dict[str, Any]) -> api.PlannedComparison:
     from ortbench.study_file import read_study
 
     fields = read_study(Path(study)) if study else {}
-    return api.plan_comparison(api.CompareRequest(**fields | {"command": ("ortbench.compare",)} | options))
+    return api.plan_comparison(api.CompareRequest(**fields | {"command": ("ortbench.compare",)} | options), say)
 
 
 def load(path: PathLike) -> Results:
@@ -172,7 +177,7 @@ def list_models() -> list[dict[str, Any]]:
 
 
 def exports(*, clear: bool = False) -> dict[str, Any]:
-    """Return the exported models in the cache with their sizes, or delete them first."""
+    """Return what the cache holds with its sizes, or delete it first: exported models, environments, builds."""
     from ortbench.reports import cache_document
 
     return cache_document(clear=clear)

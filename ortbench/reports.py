@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from ortbench.export.artifact import Artifact
 from ortbench.export.cache import CacheEntry, cache_root, clear_cache, list_cache
 from ortbench.models.catalog import CATALOG
 from ortbench.models.inputs import format_shape
-from ortbench.runner.jobs import probe_targets
+from ortbench.runner.available import probe_engines
 from ortbench.units import format_bytes, format_significant
 
 Document = dict[str, Any]
@@ -54,7 +56,7 @@ def engines_document() -> Document:
 
 def targets_document(engines: list[ResolvedEngine]) -> Document:
     """Probe these engines' targets; return what `ortbench engines --json` prints of them."""
-    answers = probe_targets([(engine.entry.name, engine.target) for engine in engines])
+    answers = probe_engines(engines)
     return {
         "engines": [
             {
@@ -126,20 +128,35 @@ def cache_document(*, clear: bool) -> Document:
 def cache_table(document: Document) -> Table:
     """Show what is in the cache, or what was deleted."""
     entries = [msgspec.convert(entry, CacheEntry) for entry in document["entries"]]
-    table = report_table("model", "opset", "exporter", "weights", "size", "GFLOP an item", "folder")
+    table = report_table("kind", "what", "size", "folder")
     for entry in entries:
-        manifest = entry.manifest
-        if manifest is None:
-            table.add_row("(damaged)", "", "", "", format_bytes(entry.size_bytes), "", escape(entry.folder))
-            continue
-        identity = manifest.identity
-        flops = format_significant(manifest.flops_per_item / 1e9) if manifest.flops_per_item else ""
-        size = format_bytes(entry.size_bytes)
-        words = [identity.model, str(identity.opset), identity.exporter, identity.weights, size, flops]
-        table.add_row(*words, escape(entry.folder))
+        table.add_row(entry.kind, escape(_cached(entry)), format_bytes(entry.size_bytes), escape(entry.folder))
+    counts = Counter(entry.kind for entry in entries)
+    counted = ", ".join(f"{counts[kind]} {plural}" for kind, plural in _PLURALS.items() if counts[kind] or not entries)
     verb = "deleted" if document["cleared"] else "in"
-    table.caption = f"{len(entries)} exported models, {format_bytes(document['size_bytes'])} {verb} {document['cache']}"
+    table.caption = f"{counted}; {format_bytes(document['size_bytes'])} {verb} {document['cache']}"
     return table
+
+
+_PLURALS = {
+    "model": "exported models",
+    "environment": "engine environments",
+    "build": "builds of engines",
+    "package": "copies of ortbench for other interpreters",
+}
+
+
+def _cached(entry: CacheEntry) -> str:
+    """Say what a folder of the cache holds."""
+    if entry.kind in ("build", "package"):
+        return Path(entry.folder).name
+    if entry.environment:
+        return f"{entry.environment.requirements[0]}, Python {entry.environment.versions.get('python')}"
+    if entry.manifest is None:
+        return "(damaged)"
+    identity, flops = entry.manifest.identity, entry.manifest.flops_per_item
+    counted = f", {format_significant(flops / 1e9)} GFLOP an item" if flops else ""
+    return f"{identity.model}, opset {identity.opset}, {identity.exporter}, {identity.weights} weights{counted}"
 
 
 def report_table(*columns: str) -> Table:

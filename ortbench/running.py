@@ -35,8 +35,9 @@ def compare_and_show(
     """
     # What is no result is refused before anything is measured.
     old = load_results(Path(against)) if against else None
-    planned = api.plan_comparison(request)
-    lines = [*api.plan_lines(planned.plan), f"results  {planned.folder}"]
+    planned = api.plan_comparison(request, _ignore if quiet else _tell, make_environments=not dry_run)
+    lines = [*api.plan_lines(planned.plan), *(f"making   {line}" for line in planned.available.to_make)]
+    lines.append(f"results  {planned.folder}")
     if dry_run:
         _answer(json.dumps(msgspec.to_builtins(planned.plan.settings), indent=2) if as_json else "\n".join(lines))
         return DONE
@@ -94,6 +95,10 @@ def _draw(comparison: api.Comparison) -> None:
 
 def _answer(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - standard output carries the answer
+
+
+def _ignore(text: str) -> None:
+    """Say nothing."""
 
 
 def _tell(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results.summary import ArmSummary, Summary
+from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
 _HEADINGS = ("engine", "batch size", "threads", "latency ms [95 %]", "inferences/s", "speedup [95 %]", "verdict")
@@ -53,4 +54,5 @@ def _bounded(text: str, bounds: tuple[float, float] | None) -> str:
 def _notes(summary: Summary) -> Iterator[str]:
     if summary.resolution is not None:
         yield f"- this run tells differences of {summary.resolution:.1%} and more"
+    yield from (f"- {escape(line)}" for line in differing_versions(summary))
     yield from (f"- {escape(note)}" for note in summary.notes)

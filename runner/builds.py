@@ -10,6 +10,7 @@ from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import OrtbenchError
 from ortbench.runner import protocol
 from ortbench.runner.cpus import choose_cpus
+from ortbench.runner.environments import interpreter_for
 from ortbench.runner.process import Worker
 from ortbench.units import format_seconds
 
@@ -55,7 +56,8 @@ class Builds:
 
 def _run(engine: ResolvedEngine, request: LoadRequest) -> Build:
     try:
-        with Worker(f"the build of {engine.label}", choose_cpus(request.threads), request.threads) as worker:
+        cpus, interpreter = choose_cpus(request.threads), interpreter_for(engine)
+        with Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker:
             question = protocol.Build(engine=engine.entry.name, request=request)
             built = worker.ask(question, protocol.Built, _BUILD_TIMEOUT_S)
     except OrtbenchError as error:

@@ -11,15 +11,16 @@ from typing import Self
 import msgspec
 
 from ortbench.engines.base import Availability, LoadRequest
-from ortbench.engines.registry import ResolvedEngine, resolve_engine
+from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import parse_engine
-from ortbench.errors import ArmError, EngineUnavailable, ExportError, ModelError
+from ortbench.errors import ArmError, ExportError, ModelError
 from ortbench.export.artifact import Artifact
 from ortbench.export.cache import artifacts_root
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.spec import ModelSource
 from ortbench.runner import protocol
 from ortbench.runner.cpus import allowed_cpus
+from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.process import Worker
 
 _PROBE_TIMEOUT_S = 120.0
@@ -28,35 +29,11 @@ _LOAD_TIMEOUT_S = 300.0
 _REFERENCE_TIMEOUT_S = 1800.0
 
 
-def probe_targets(targets: Sequence[tuple[str, str]]) -> list[Availability]:
-    """Ask, in one worker, whether each (engine, target) can run here."""
-    with Worker("the probe") as worker:
+def probe_targets(targets: Sequence[tuple[str, str]], interpreter: Interpreter = THIS) -> list[Availability]:
+    """Ask, in one worker of that interpreter, whether each (engine, target) can run here."""
+    with Worker("the probe", interpreter=interpreter) as worker:
         request = protocol.Probe(targets=tuple(targets))
         return list(worker.ask(request, protocol.Probed, _PROBE_TIMEOUT_S).availability)
-
-
-def keep_available(engines: Sequence[ResolvedEngine], optional: set[str]) -> list[ResolvedEngine]:
-    """Return the engines that can run here.
-
-    Args:
-        engines: everything asked for.
-        optional: names written with `:*`, whose targets may be missing.
-
-    Raises:
-        EngineUnavailable: one that was asked for by name cannot run; the message says what is there and what
-            would add it.
-    """
-    found = probe_targets([(engine.entry.name, engine.target) for engine in engines])
-    kept = [engine for engine, answer in zip(engines, found, strict=True) if answer.available]
-    for engine, answer in zip(engines, found, strict=True):
-        if not answer.available and engine.entry.name not in optional:
-            others = [other.label for other in kept]
-            raise EngineUnavailable(
-                f"The engine '{engine.label}' cannot run here: {answer.reason}. To add it: {answer.remedy}. "
-                + (f"Of those asked for, [{', '.join(others)}] can run. " if others else "")
-                + "`ortbench engines` lists all."
-            )
-    return kept
 
 
 def run_export(request: ExportRequest) -> Artifact:

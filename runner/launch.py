@@ -17,6 +17,7 @@ from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
 from ortbench.runner.arm import Arm, ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import choose_cpus, thread_limit
+from ortbench.runner.environments import interpreter_for
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.process import Worker, first_to_answer
 
@@ -77,7 +78,9 @@ class Launch:
     def _begin_loading(self, arm: Arm) -> None:
         if arm.plan.obstacle:
             raise ArmError(arm.plan.obstacle)
-        arm.worker = Worker(arm_label(arm.plan.key), choose_cpus(self._threads), self._threads)
+        arm.worker = Worker(
+            arm_label(arm.plan.key), choose_cpus(self._threads), self._threads, interpreter_for(arm.plan.engine)
+        )
         arm.worker.send(protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request))
 
     def _finish_loading(self, loading: list[Arm], failures: list[LaunchRecord]) -> None:

@@ -26,7 +26,7 @@ _PREFIXES = (
     *("ORT_", "ONNX", "TORCH_", "PYTORCH_", "CUDA_", "NVIDIA_"),
 )
 
-_DISTRIBUTIONS = (
+DISTRIBUTIONS = (
     *("numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxscript"),
     *("torch", "torchvision", "openvino", "msgspec", "scipy"),
 )
@@ -81,7 +81,7 @@ def machine_line(machine: dict[str, Any]) -> str:
 def own_versions() -> dict[str, str]:
     """Return the installed versions of everything that may take part, without importing it."""
     versions = {"ortbench": ortbench.__version__, "python": platform.python_version()}
-    for name in _DISTRIBUTIONS:
+    for name in DISTRIBUTIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions

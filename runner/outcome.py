@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from ortbench.results.schema import LaunchRecord, PlannedCell, Run, RunState
+from ortbench.results.versions import runs_elsewhere
 from ortbench.runner.record import StudyRecord
 
 
@@ -21,7 +22,9 @@ def finished_run(run: Run, state: RunState, record: StudyRecord, time_s: Mapping
     """
     versions: dict[str, str] = {}
     for launch in record.launches:
-        versions |= launch.versions
+        # What runs in another interpreter has its versions there.
+        if not runs_elsewhere(launch.engine, run.versions):
+            versions |= launch.versions
     measured = {line.cell for line in record.rounds}
     return msgspec.structs.replace(
         run,

@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from ortbench.engines.base import CAN_PARK
 from ortbench.errors import ArmError, OrtbenchError
 from ortbench.export.cache import cache_root
 from ortbench.runner import protocol
+from ortbench.runner.interpreter import THIS, Interpreter
 
 _Reply = TypeVar("_Reply", bound=protocol.Message)
 
@@ -51,24 +51,27 @@ def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ
 class Worker:
     """One child process. As a context manager it is killed on the way out, stopped or not."""
 
-    def __init__(self, name: str, cpus: Sequence[int] = (), threads: int | None = None) -> None:
+    def __init__(
+        self, name: str, cpus: Sequence[int] = (), threads: int | None = None, interpreter: Interpreter = THIS
+    ) -> None:
         """Start the process; it is ready for requests at once.
 
         Args:
             name: for messages.
             cpus: its affinity; empty for the parent's own.
             threads: what the environment tells its libraries; None to say nothing.
+            interpreter: what runs it.
         """
         self.name = name
         words = [str(os.getpid()), ",".join(map(str, cpus))]
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ortbench.runner.worker", *words],
+                [interpreter.executable, "-P", "-m", "ortbench.runner.worker", *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=worker_environment(threads),
+                env=interpreter.environment(worker_environment(threads)),
                 start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
                 bufsize=0,
             )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import platform
 import time
 import traceback
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 
-from ortbench.engines.base import Engine, LoadRequest
+from ortbench.engines.base import Engine, Evidence, LoadRequest
 from ortbench.engines.registry import find_engine
 from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
@@ -119,7 +121,7 @@ class EngineHost:
         if parity.ok is not False:
             durations, steady = self._warm_up(first_call)
             self.engine.settle()
-        evidence = self.engine.evidence()
+        evidence = _with_python(self.engine.evidence())
         # A collection in the middle of a slice would be charged to whichever call it fell into.
         gc.collect()
         gc.freeze()
@@ -155,6 +157,11 @@ class EngineHost:
             return Parity(ok=None, reference=request.reference, reason="there is no reference")
         with np.load(request.reference_path, allow_pickle=False) as expected:
             return compare_outputs(outputs, dict(expected), request.reference)
+
+
+def _with_python(evidence: Evidence) -> Evidence:
+    """Add the interpreter's version: an arm may run in another one than the rest."""
+    return msgspec.structs.replace(evidence, versions=evidence.versions | {"python": platform.python_version()})
 
 
 def _memory_maps() -> str:

@@ -64,10 +64,10 @@ def doctor(
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete every exported model.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all of it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List exported models with their size, or delete them."""
+    """List exported models, engines' environments and what engines built, with their sizes, or delete them."""
     from ortbench.reports import cache_document, cache_table
 
     document = cache_document(clear=clear)
