@@ -37,7 +37,7 @@ def build_table(summary: Summary) -> Table:
     """Return the table: one row per cell and arm, a line between cells."""
     extras = [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
     models = {cell.model for cell in summary.cells}
-    table = Table(box=SIMPLE_HEAD, title=f"{summary.model}, baseline {summary.baseline}", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, title=escape(f"{summary.model}, baseline {summary.baseline}"), title_justify="left")
     for heading in (["model"] if len(models) > 1 else []) + ["engine"]:
         table.add_column(heading)
     for heading in ["batch size", "threads", *extras, "latency ms [95 %]", "inferences/s", "speedup [95 %]"]:
