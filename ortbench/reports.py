@@ -132,7 +132,9 @@ def cache_table(document: Document) -> Table:
     for entry in entries:
         table.add_row(entry.kind, escape(_cached(entry)), format_bytes(entry.size_bytes), escape(entry.folder))
     counts = Counter(entry.kind for entry in entries)
-    counted = ", ".join(f"{counts[kind]} {plural}" for kind, plural in _PLURALS.items() if counts[kind] or not entries)
+    counted = ", ".join(
+        f"{counts[kind]} {plural}" for kind, plural in _PLURALS.items() if counts[kind] or kind == "model"
+    )
     verb = "deleted" if document["cleared"] else "in"
     table.caption = f"{counted}; {format_bytes(document['size_bytes'])} {verb} {document['cache']}"
     return table

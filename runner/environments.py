@@ -158,4 +158,7 @@ def _complaint(command: list[str], folder: Path) -> str | None:
     if ended.returncode == 0:
         return None
     said = " ".join(ended.stdout.decode(errors="replace").split())
-    return said[-_MOST_TOLD:].rstrip(".") or f"{Path(command[0]).name} exited with status {ended.returncode}"
+    return (
+        said.removeprefix("error: ")[-_MOST_TOLD:].rstrip(".")
+        or f"{Path(command[0]).name} exited with status {ended.returncode}"
+    )

@@ -15,18 +15,22 @@ from ortbench.export.cache import packages_root
 _ROOMS = ("engines", "export", "models", "results", "runner")
 
 
-@functools.cache
 def own_package() -> Path:
     """Return the folder that PYTHONPATH must name for another interpreter to import this ortbench; made once."""
-    files = _files()
+    folder = packages_root() / _digest()
+    if not folder.is_dir():
+        _copy(_files(), folder)
+    return folder
+
+
+@functools.cache
+def _digest() -> str:
+    """Return what tells this ortbench from one with any other content."""
     digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
+    for name, path in sorted(_files().items()):
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    folder = packages_root() / digest.hexdigest()[:16]
-    if not folder.is_dir():
-        _copy(files, folder)
-    return folder
+    return digest.hexdigest()[:16]
 
 
 def _files() -> dict[str, Path]:

@@ -42,13 +42,13 @@ def test_options_are_typed() -> None:
         ("torch:tpu", "Expected the target of 'torch:tpu' to be one of [cpu, cuda], but got 'tpu'."),
         (
             "torch[layout=nhwc]",
-            "Expected an option of 'torch[layout=nhwc]' to be one of [channels_last], but got 'layout'.",
+            "Expected an option of 'torch[layout=nhwc]' to be one of [channels_last, python], but got 'layout'.",
         ),
         (
             "torch[channels_last=yes]",
             "Expected channels_last of 'torch[channels_last=yes]' to be one of [true, false], but got 'yes'.",
         ),
-        ("null[a=1]", "The engine 'null[a=1]' has no options, but got 'a'."),
+        ("null[a=1]", "Expected an option of 'null[a=1]' to be one of [python], but got 'a'."),
         ("ort,torch,ort:cpu", "Expected each engine once, but 'ort,torch,ort:cpu' names ort twice."),
         (
             "scripted[latency=soon]",

@@ -154,13 +154,18 @@ def test_the_cache_is_listed_and_cleared(
     damaged = tmp_path / "cache" / "artifacts" / "damaged"
     damaged.mkdir()
     (damaged / "model.onnx").write_bytes(b"half")
+    built = tmp_path / "cache" / "builds" / "aoti-tiny-0"
+    built.mkdir(parents=True)
+    (built / "model.pt2").write_bytes(b"four")
     listed = json.loads(ortbench("cache", "--json").stdout)
+    assert [(entry["kind"], entry["size_bytes"]) for entry in listed["entries"]][-1] == ("build", 4)
     assert [entry["manifest"] and entry["manifest"]["identity"]["model"] for entry in listed["entries"]] == [
         None,
         "tiny",
+        None,
     ]
     assert "(damaged)" in ortbench("cache").stdout
-    assert "2 exported models" in ortbench("cache", "--clear").stdout
+    assert "2 exported models, 1 builds of engines; " in ortbench("cache", "--clear").stdout
     assert list_cache() == []
 
 
