@@ -14,7 +14,7 @@ from rich.table import Table
 from ortbench.engines.registry import REGISTRY, ResolvedEngine, resolve_engine
 from ortbench.engines.spec import EngineSpec
 from ortbench.export.artifact import Artifact
-from ortbench.export.cache import CacheEntry, cache_root, clear_cache, list_cache
+from ortbench.export.cache import CacheEntry, Kind, cache_root, clear_cache, list_cache
 from ortbench.models.catalog import CATALOG
 from ortbench.models.inputs import format_shape
 from ortbench.runner.available import probe_engines
@@ -140,7 +140,7 @@ def cache_table(document: Document) -> Table:
     return table
 
 
-_PLURALS = {
+_PLURALS: dict[Kind, str] = {
     "model": "exported models",
     "environment": "engine environments",
     "build": "builds of engines",

@@ -119,4 +119,6 @@ def test_the_example_package_is_listed_with_its_options(environment: dict[str, s
 def test_an_undeclared_option_of_a_plugin_is_refused(environment: dict[str, str]) -> None:
     finished = _ortbench(environment, "compare", "--engines", "onnxref[speed=11]", "--dry-run")
     assert finished.returncode == 2
-    assert "Expected an option of 'onnxref[speed=11]' to be one of [verbose, python], but got 'speed'." in finished.stderr
+    assert (
+        "Expected an option of 'onnxref[speed=11]' to be one of [verbose, python], but got 'speed'." in finished.stderr
+    )

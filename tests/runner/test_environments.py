@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ortbench.engines.environment import Wheels
+from ortbench.engines.environment import NEEDS, Wheels
 from ortbench.engines.registry import ResolvedEngine, resolve_engines
 from ortbench.errors import EngineUnavailable
 from ortbench.export.cache import cache_root, environments_root, list_cache
@@ -64,6 +64,19 @@ def test_a_worker_runs_this_ortbench_in_the_other_interpreter(neighbour: Path) -
     words = [str(neighbour), "-P", "-c", code]
     printed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.split()
     assert [Path(file).parents[2] for file in printed] == [own_package()] * 2
+
+
+def test_a_worker_imports_nothing_heavier_than_what_is_installed_for_it(neighbour: Path) -> None:
+    interpreter = Interpreter(str(neighbour), str(own_package()), apart=True)
+    code = (
+        "import ortbench.runner.serve, ortbench.engines.ort, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    words = [str(neighbour), "-P", "-c", code]
+    environment = interpreter.environment(os.environ)
+    printed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    outside = set(printed) - set(sys.stdlib_module_names) - {"__main__", "ortbench", "sitecustomize"}
+    # The last comes with msgspec and onnx.
+    assert outside <= {*NEEDS, "typing_extensions"}
 
 
 def test_our_package_is_first_on_the_path_and_another_home_is_left_out() -> None:
