@@ -11,7 +11,7 @@ import numpy as np
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
 from ortbench.errors import ArmError
-from ortbench.models.files import file_sha256
+from ortbench.models.files import remembered_sha256
 
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 # Left alone, OpenVINO computes an fp32 model in bf16 on processors that can.
@@ -53,7 +53,6 @@ class OpenVinoEngine(Engine):
         self._core = openvino.Core()
         self._device = _DEVICES[request.target]
         self._streams = int(request.options.get("streams", 1))
-        self._sha256 = file_sha256(Path(request.artifact))
         if not 1 <= self._streams <= request.threads:
             raise ArmError(f"expected 1 to {request.threads} streams, as many as threads, but got {self._streams}")
         try:
@@ -114,7 +113,7 @@ class OpenVinoEngine(Engine):
             placement=self._placement(),
             precision={"hint": asked, **_node_precisions(self._compiled.get_runtime_model())},
             layout="NCHW",
-            artifact_sha256=self._sha256,
+            artifact_sha256=remembered_sha256(Path(str(self._request.artifact))),
         )
 
     def _compile(self) -> None:

@@ -16,7 +16,7 @@ from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, plan_sess
 from ortbench.engines.ort_placement import AssignedNode, assigned_nodes, summarize_placement, unknown_dimension
 from ortbench.engines.ort_providers import PLUGIN, PROVIDERS, Provider, lane_options
 from ortbench.errors import ArmError, ArmInvalid
-from ortbench.models.files import file_sha256
+from ortbench.models.files import remembered_sha256
 
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
@@ -112,7 +112,7 @@ class OrtEngine(Engine):
         import onnxruntime
 
         request = self._request
-        sha256 = file_sha256(Path(request.artifact or ""))
+        sha256 = remembered_sha256(Path(request.artifact or ""))
         return Evidence(
             versions={"onnxruntime": str(onnxruntime.__version__)},
             boundary=self._boundary(),

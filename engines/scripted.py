@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import hashlib
 import os
 import signal
 import stat
+import tempfile
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -62,6 +66,29 @@ def _write_rubbish() -> None:
                 os.write(descriptor, _RUBBISH)
 
 
+def _compute_for_ever() -> None:
+    """Keep a CPU busy: hashing leaves the interpreter to others."""
+    block = bytes(1 << 20)
+    while True:
+        hashlib.sha256(block)
+
+
+def _start_busy_threads(count: int) -> None:
+    for _ in range(count):
+        threading.Thread(target=_compute_for_ever, daemon=True).start()
+
+
+def _other_model(artifact: str, folder: str) -> str:
+    """Write the same model as another file into a folder, and return its path."""
+    import onnx
+
+    model = onnx.load(artifact)
+    model.doc_string += " (altered)"
+    path = str(Path(folder) / "other.onnx")
+    onnx.save(model, path)
+    return path
+
+
 _FAULTS: dict[str, Callable[[], None]] = {
     "crash_at": _crash,
     "abort_at": _abort,
@@ -89,12 +116,18 @@ class ScriptedEngine(Engine):
         self._wrong_output = bool(options.get("wrong_output", False))
         self._fallback = bool(options.get("fallback", False))
         self._calls = 0
-        self._threads = request.threads
+        self._gradients = bool(options.get("gradients", False))
+        self._threads = int(options.get("report_threads", 0)) or request.threads
+        if options.get("ignore_threads"):
+            _start_busy_threads(request.threads + 1)
         time.sleep(float(options.get("load", 0.0)))
+        assert request.artifact is not None, "the registry says that this engine needs an artifact"
         self._honest = OrtEngine()
-        self._honest.load(
-            LoadRequest(source=request.source, artifact=request.artifact, target="cpu", threads=1, options={})
-        )
+        with tempfile.TemporaryDirectory(prefix="ortbench-scripted-") as folder:
+            other = options.get("other_artifact")
+            artifact = _other_model(request.artifact, folder) if other else request.artifact
+            self._honest.load(LoadRequest(source=request.source, artifact=artifact, target="cpu", threads=1))
+            self._artifact_sha256 = self._honest.evidence().artifact_sha256
 
     def bind(self, inputs: Arrays) -> None:
         """Compute the right outputs for this batch."""
@@ -124,4 +157,6 @@ class ScriptedEngine(Engine):
             versions={"ortbench": ortbench.__version__},
             threads=self._threads,
             placement=Placement(requested="ScriptedExecutionProvider", assigned={ran: 1}),
+            gradients=self._gradients,
+            artifact_sha256=self._artifact_sha256,
         )

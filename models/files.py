@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -15,3 +16,9 @@ def file_sha256(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+@functools.cache
+def remembered_sha256(path: Path) -> str:
+    """Return the SHA-256 that a file had when this process first asked: for a worker, which loads a file once."""
+    return file_sha256(path)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from ortbench.results.energy import joules_per_item
+from ortbench.results.fairness import marks
 from ortbench.results.folder import read_run
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.machine_speed import drift
@@ -119,6 +121,11 @@ def _notes(run: Run, lines: Mapping[str, Sequence[RoundRecord]]) -> list[str]:
 
 def _cell(cell: PlannedCell, run: Run, records: dict[_ArmId, _ArmRecord]) -> CellSummary:
     arms = tuple(_arm(arm, cell, run, records[cell.key.id, arm]) for arm in cell.arms)
+    last = {arm: found.launches[-1] for arm in cell.arms if (found := records[cell.key.id, arm]).launches}
+    unequal = marks(last, run.baseline)
+    arms = tuple(
+        msgspec.structs.replace(arm, marks=arm.marks + unequal.get(ArmKey(arm.engine, arm.twin), ())) for arm in arms
+    )
     return CellSummary(**msgspec.structs.asdict(cell.key), arms=arms)
 
 
@@ -150,6 +157,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         pss_mib=_largest(launch.pss_mib for launch in record.launches),
         gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
         marks=placement_marks(last.placement, last.boundary) if last else (),
+        joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
     )
 
 

@@ -131,6 +131,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         disturbance: of the whole round, the same on each of its lines.
         spoiled: why the round does not count, by the counters alone; None for a quiet one.
         sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
+        energy_uj: of the processor, or of the GPU where the arm runs there, while the slice ran; None where unreadable.
     """
 
     cell: str
@@ -149,6 +150,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     disturbance: Disturbance | None = None
     spoiled: str | None = None
     sentinel_ns: int | None = None
+    energy_uj: int | None = None
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ class ArmPlan:
         build_s: what building it took in this study; None where nothing had to be built.
         obstacle: why it cannot be started, if anything.
         allow_fallback: the arm counts, whatever share of its model runs on another provider.
+        artifact_sha256: of the ONNX file that it is given, as this process read it; None where it is given none.
     """
 
     key: ArmKey
@@ -39,6 +40,7 @@ class ArmPlan:
     build_s: float | None = None
     obstacle: str | None = None
     allow_fallback: bool = False
+    artifact_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,5 +126,8 @@ class Arm:
             boundary=evidence.boundary,
             parity=msgspec.to_builtins(prepared.parity),
             placement=msgspec.to_builtins(evidence.placement),
-            evidence={name: msgspec.to_builtins(getattr(evidence, name)) for name in _OTHER_EVIDENCE},
+            pss_mib=prepared.pss_mib,
+            gpu_memory_mib=prepared.gpu_memory_mib,
+            evidence={name: msgspec.to_builtins(getattr(evidence, name)) for name in _OTHER_EVIDENCE}
+            | {"busy_threads": prepared.busy_threads},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 from typing import Any
 
 import msgspec
@@ -35,6 +36,10 @@ _SM_CLOCK = 1
 _DIE_TEMPERATURE = 0
 _NAME_LENGTH = 96
 _MIB = 1024**2
+# nvml.h, NVML_VALUE_NOT_AVAILABLE.
+_UNKNOWN_BYTES = 2**64 - 1
+# Processes that start between two questions need room too.
+_SPARE_PLACES = 16
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +68,17 @@ class _Memory(ctypes.Structure):
     _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
 
 
+class _Process(ctypes.Structure):
+    """NVML's nvmlProcessInfo_v2_t, which the third version of the query fills too; bytes of memory."""
+
+    _fields_ = (
+        ("pid", ctypes.c_uint),
+        ("used", ctypes.c_ulonglong),
+        ("gpu_instance", ctypes.c_uint),
+        ("compute_instance", ctypes.c_uint),
+    )
+
+
 def decode_clock_limits(mask: int) -> tuple[str, ...]:
     """Return the names of the reasons in NVML's bit mask, lowest bit first; unknown bits are passed over."""
     return tuple(name for bit, name in _REASONS.items() if mask & bit)
@@ -87,6 +103,38 @@ def clock_limits() -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(reason for handle in _handles(library).values() for reason in _limits(library, handle) or ())
     )
+
+
+def own_memory_mib(pid: int | None = None) -> float | None:
+    """Return the GPU memory of a process, on all GPUs together.
+
+    Args:
+        pid: its number; None for this process's.
+
+    Returns:
+        None where the driver does not show the process: it has no context on a GPU, or it runs in a container whose
+        process numbers are not the driver's.
+    """
+    library, wanted = _library(), os.getpid() if pid is None else pid
+    processes = (
+        [] if library is None else [p for handle in _handles(library).values() for p in _listed(library, handle)]
+    )
+    used = [process.used for process in processes if process.pid == wanted and process.used != _UNKNOWN_BYTES]
+    return sum(used) / _MIB if used else None
+
+
+def energy_uj() -> int | None:
+    """Return what the GPU has used since the driver was loaded, in uJ; None without one, or with several.
+
+    With several nothing says which of them an engine computes on.
+    """
+    library = _library()
+    handles = [] if library is None else list(_handles(library).values())
+    energy_mj = ctypes.c_ulonglong(0)
+    if len(handles) != 1:
+        return None
+    told = _ask(library, "nvmlDeviceGetTotalEnergyConsumption", handles[0], ctypes.byref(energy_mj)) == _SUCCESS
+    return energy_mj.value * 1000 if told else None
 
 
 @functools.cache
@@ -142,6 +190,16 @@ def _compute_processes(library: Any, handle: ctypes.c_void_p) -> int | None:
     count = ctypes.c_uint(0)
     answers = (_ask(library, query, handle, ctypes.byref(count), None) for query in _PROCESS_QUERIES)
     return count.value if any(answer in (_SUCCESS, _INSUFFICIENT_SIZE) for answer in answers) else None
+
+
+def _listed(library: Any, handle: ctypes.c_void_p) -> list[_Process]:
+    """Return the processes that compute on a GPU; none from drivers before the second version of the query."""
+    room = (_compute_processes(library, handle) or 0) + _SPARE_PLACES
+    for query in _PROCESS_QUERIES[:2]:
+        count, processes = ctypes.c_uint(room), (_Process * room)()
+        if _ask(library, query, handle, ctypes.byref(count), processes) == _SUCCESS:
+            return list(processes[: count.value])
+    return []
 
 
 def _gpu(library: Any, index: int, handle: ctypes.c_void_p) -> Gpu:

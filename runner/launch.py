@@ -12,6 +12,7 @@ import msgspec
 
 from ortbench.engines.evidence import fallback_reason
 from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
+from ortbench.results.fairness import refusal
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
@@ -24,6 +25,8 @@ from ortbench.runner.process import Worker, first_to_answer
 LOAD_TIMEOUT_S = 300.0
 PREPARE_TIMEOUT_S = 300.0
 SLICE_TIMEOUT_S = 30.0
+# Where a target's energy is the GPU's.
+_GPU_TARGETS = ("cuda", "tensorrt")
 # A call that takes this many times what it should is taken for a hang.
 _HANG_FACTOR = 20
 
@@ -125,6 +128,10 @@ class Launch:
         """Return what each running arm's process was seen to use."""
         return [arm.memory for arm in self._alive(keys)]
 
+    def on_gpu(self, key: ArmKey) -> bool:
+        """Say whether an arm computes on a GPU, by its target."""
+        return any(arm.plan.engine.target in _GPU_TARGETS for arm in self._alive([key]))
+
     def running(self, keys: Sequence[ArmKey]) -> list[ArmKey]:
         """Return those of `keys` whose worker is alive."""
         return [arm.plan.key for arm in self._alive(keys)]
@@ -159,9 +166,11 @@ class Launch:
         prepared = worker.ask(request, protocol.Prepared, timeout_s)
         worker.park()
         arm.expect(prepared, cell.batch_size, slice_ns)
+        record = arm.record(self.number, cell.id, "ok", None, prepared)
         fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback)
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
-        return arm.record(self.number, cell.id, "invalid" if fallback or wrong else "ok", fallback or wrong, prepared)
+        reason = fallback or wrong or refusal(record, cell.threads, arm.plan.artifact_sha256)
+        return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record
 
     @contextlib.contextmanager
     def _recording_failure(self, arm: Arm, cell_id: str, records: list[LaunchRecord]) -> Iterator[None]:

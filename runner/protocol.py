@@ -105,6 +105,9 @@ class Prepared(Message):
     os_threads: int | None
     allocator: str
     memory_mib: float | None
+    pss_mib: float | None = None
+    gpu_memory_mib: float | None = None
+    busy_threads: int | None = None
 
 
 class Slice(Message):

@@ -10,6 +10,7 @@ import msgspec
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
 from ortbench.runner import protocol
 from ortbench.runner.disturbance import Watch, spoiled_reason
+from ortbench.runner.energy import EnergyMeter
 from ortbench.runner.launch import Launch
 from ortbench.runner.sentinel import Sentinel
 
@@ -28,6 +29,7 @@ class RoundRunner:
         self._watches = watches
         self._sentinel = sentinel
         self._since = since
+        self._meter = EnergyMeter()
 
     def run(
         self, launch: Launch, cell: CellKey, order: Sequence[ArmKey], number: int
@@ -50,9 +52,12 @@ class RoundRunner:
         watch.begin()
         for position, key in enumerate(order):
             started = time.perf_counter() - self._since
+            self._meter.begin(on_gpu=launch.on_gpu(key))
             outcome = launch.run_slice(cell, key)
+            energy_uj = self._meter.end()
             if isinstance(outcome, protocol.Samples):
-                lines.append(_line(launch.number, cell, key, (number, position), started, outcome))
+                line = _line(launch.number, cell, key, (number, position), started, outcome)
+                lines.append(msgspec.structs.replace(line, energy_uj=energy_uj))
             else:
                 failures.append(outcome)
         seen = watch.end(sum(line.cpu_ns or 0 for line in lines) / 1e9, sum(line.major_faults for line in lines))

@@ -21,7 +21,10 @@ from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
 from ortbench.models.parity import Parity, compare_outputs
 from ortbench.runner import protocol
+from ortbench.runner.busy import BusyThreads
+from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.machine import count_threads, loaded_allocator
+from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
 from ortbench.runner.timing import time_calls, warm_up
 from ortbench.runner.usage import peak_memory_mib, timed_slice
@@ -94,6 +97,8 @@ class EngineHost:
         self._request = request
         self.engine.load(request)
         loaded = time.perf_counter()
+        self._pss = LargestPss()
+        self._pss.look()
         # What loading left behind goes. The libraries' many objects are here to stay: looking through them again for
         # every batch size would take a third of a second each time.
         gc.collect()
@@ -115,13 +120,18 @@ class EngineHost:
         gc.enable()
         self.engine.bind(make_inputs(self._request.source, request.batch_size))
         [first_call] = time_calls(self.engine, 1)
+        self._pss.look()
         parity = self._parity(request)
         durations: list[int] = []
         steady = False
+        busy = None
         if parity.ok is not False:
+            threads = BusyThreads()
             durations, steady = self._warm_up(first_call)
             self.engine.settle()
+            busy = threads.count(lambda: time_calls(self.engine, 1))
         evidence = _with_python(self.engine.evidence())
+        self._pss.look()
         # A collection in the middle of a slice would be charged to whichever call it fell into.
         gc.collect()
         gc.freeze()
@@ -136,6 +146,9 @@ class EngineHost:
             os_threads=count_threads(),
             allocator=loaded_allocator(_memory_maps()),
             memory_mib=peak_memory_mib(),
+            pss_mib=self._pss.mib,
+            gpu_memory_mib=own_memory_mib() if evidence.boundary != "host" else None,
+            busy_threads=busy,
         )
 
     def _warm_up(self, first_call_ns: int) -> tuple[list[int], bool]:

@@ -15,6 +15,7 @@ import msgspec
 
 from ortbench.engines.base import LoadRequest
 from ortbench.export.cache import builds_root
+from ortbench.models.files import file_sha256
 from ortbench.results.derive import summarize
 from ortbench.results.folder import RUN_FILE, write_json, writing_to
 from ortbench.results.schema import (
@@ -81,6 +82,7 @@ class Study:
     _early_s: float = 0.0
     _start_s: dict[int, float] = field(default_factory=dict)
     _load_s: dict[ArmKey, float] = field(default_factory=dict)
+    _sha256s: dict[str, str] = field(default_factory=dict)
 
     @property
     def rounds(self) -> list[RoundRecord]:
@@ -266,6 +268,7 @@ class Study:
             cache=str(builds_root()),
         )
         build = self._builds.outcome(engine, request)
+        sha256 = self._sha256_of(request.artifact) if request.artifact else None
         return ArmPlan(
             key,
             engine,
@@ -274,7 +277,14 @@ class Study:
             build.seconds,
             build.failure,
             self.plan.settings.allow_fallback,
+            sha256,
         )
+
+    def _sha256_of(self, artifact: str) -> str:
+        """Return a file's SHA-256 as it was when this study first asked: engines must load that very file."""
+        if artifact not in self._sha256s:
+            self._sha256s[artifact] = file_sha256(Path(artifact))
+        return self._sha256s[artifact]
 
     def _awaits_export(self, plan: ArmPlan) -> bool:
         return plan.engine.entry.needs_artifact and self.plan.source.path is None

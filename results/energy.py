@@ -1,0 +1,31 @@
+"""Energy by item, from what the counters said of each slice. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ortbench.results.schema import RoundRecord
+
+_UJ_PER_J = 1e6
+
+
+def joules_per_item(slices: Sequence[RoundRecord], items_per_call: int) -> float | None:
+    """Return the median over launches of the energy of a launch's slices over the items that they finished.
+
+    Args:
+        slices: of one arm in one cell, those that count.
+        items_per_call: what one call finishes.
+
+    Returns:
+        None where no slice has its energy on record.
+    """
+    energy_uj: dict[int, int] = defaultdict(int)
+    items: dict[int, int] = defaultdict(int)
+    for line in slices:
+        if line.energy_uj is not None:
+            energy_uj[line.launch] += line.energy_uj
+            items[line.launch] += items_per_call * len(line.samples_ns)
+    by_launch = [energy_uj[launch] / _UJ_PER_J / count for launch, count in items.items() if count]
+    return statistics.median(by_launch) if by_launch else None

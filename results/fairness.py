@@ -1,0 +1,72 @@
+"""Is the comparison equal? What one arm proved about itself, and how arms of a cell differ. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ortbench.results.schema import ArmKey, LaunchRecord
+
+_DIGITS = 12
+# How an engine's spelling says that its layout was asked for.
+_LAYOUT_OPTION = "channels_last=true"
+_BOUNDARIES = {
+    "host": "from main memory to main memory",
+    "device": "with its batch on the device already, without the copies",
+    "host+copies": "with the copies to the device and back",
+}
+
+
+def refusal(record: LaunchRecord, threads: int, artifact_sha256: str | None) -> str | None:
+    """Say why what an arm proved about itself makes its figures no fair ones; None where nothing does.
+
+    Args:
+        record: of its launch; what it does not know is no reason.
+        threads: asked for.
+        artifact_sha256: of the ONNX file that it was given; None where it was given none.
+    """
+    return next(_refusals(record, threads, artifact_sha256), None)
+
+
+def _refusals(record: LaunchRecord, threads: int, artifact_sha256: str | None) -> Iterator[str]:
+    evidence = record.evidence or {}
+    busy, loaded = evidence.get("busy_threads"), evidence.get("artifact_sha256")
+    if record.threads is not None and record.threads != threads:
+        yield f"asked for {_threads(threads)}, but the library reports {record.threads}"
+    if busy is not None and busy > threads:
+        yield f"asked for {_threads(threads)}, but {busy} were busy, by their CPU time"
+    if evidence.get("gradients"):
+        yield "its calls record gradients"
+    if loaded and artifact_sha256 and loaded != artifact_sha256:
+        mine, given = loaded[:_DIGITS], artifact_sha256[:_DIGITS]
+        yield f"it loaded another model file (sha256 {mine}) than it was given ({given})"
+
+
+def marks(records: Mapping[ArmKey, LaunchRecord], baseline: str) -> dict[ArmKey, tuple[str, ...]]:
+    """Return in words what makes the comparison of each arm with the baseline less than equal.
+
+    Args:
+        records: of one cell, each arm's last launch.
+        baseline: the engine that the others are compared with; nothing is said of it, nor of anything without it.
+    """
+    other = records.get(ArmKey(baseline))
+    if other is None:
+        return {}
+    compared = {arm: record for arm, record in records.items() if arm.engine != baseline}
+    return {arm: tuple(_differences(record, other)) for arm, record in compared.items()}
+
+
+def _differences(record: LaunchRecord, baseline: LaunchRecord) -> Iterator[str]:
+    if record.boundary and baseline.boundary and record.boundary != baseline.boundary:
+        mine, theirs = (_BOUNDARIES.get(each, each) for each in (record.boundary, baseline.boundary))
+        yield f"timed {mine}; {baseline.engine} {theirs}"
+    layouts = [(each.evidence or {}).get("layout") for each in (record, baseline)]
+    if all(layouts) and layouts[0] != layouts[1] and not _layout_was_asked_for((record.engine, baseline.engine)):
+        yield f"its images lie in memory as {layouts[0]}; {baseline.engine}'s as {layouts[1]}"
+
+
+def _layout_was_asked_for(engines: Iterable[str]) -> bool:
+    return any(_LAYOUT_OPTION in engine.partition("[")[2] for engine in engines)
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("s" if count > 1 else "")

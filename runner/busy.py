@@ -1,0 +1,81 @@
+"""How many threads of this process really compute: their CPU time, as the system counts it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+_PROC = Path("/proc/self")
+_NS_PER_S = 1_000_000_000
+# Shorter stretches say little: the system counts a running thread's time in steps of up to 10 ms.
+_LOOK_NS = 50_000_000
+_ENOUGH_NS = 10_000_000
+_BUSY_SHARE = 0.05
+
+
+def parse_schedstat_ns(text: str) -> int | None:
+    """Return the CPU time in ns from a task's `schedstat` (its first number); None where that counts nothing."""
+    first = text.split(maxsplit=1)[:1]
+    return int(first[0]) if first and first[0].isdecimal() and int(first[0]) else None
+
+
+def parse_stat_ns(text: str, ticks_per_s: int) -> int | None:
+    """Return user and system CPU time in ns from a task's `stat`, fields 14 and 15 of proc_pid_stat(5)."""
+    # The second field is the name in parentheses, which may itself hold blanks and parentheses.
+    fields = text.rpartition(")")[2].split()
+    if len(fields) < 13 or not (fields[11] + fields[12]).isdecimal():
+        return None
+    return (int(fields[11]) + int(fields[12])) * _NS_PER_S // ticks_per_s
+
+
+def thread_cpu_ns(proc: Path = _PROC) -> dict[int, int]:
+    """Return the CPU time so far of each thread of this process, by its id; empty where the system does not tell."""
+    times = ((int(task.name), _cpu_ns(task)) for task in (proc / "task").glob("[0-9]*"))
+    return {thread: cpu_ns for thread, cpu_ns in times if cpu_ns is not None}
+
+
+def busy_threads(before: Mapping[int, int], after: Mapping[int, int], wall_ns: int) -> int | None:
+    """Return how many threads used a CPU for at least a twentieth of the time; helpers that use less do not count.
+
+    Twenty threads that crowd one CPU still count, each with its twentieth.
+
+    Args:
+        before: thread -> CPU time in ns.
+        after: likewise, later; a thread that is new began at 0.
+        wall_ns: the time between.
+
+    Returns:
+        None where the busiest used too little to tell.
+    """
+    used = [cpu_ns - before.get(thread, 0) for thread, cpu_ns in after.items()]
+    if max(used, default=0) < _ENOUGH_NS:
+        return None
+    return sum(cpu_ns >= _BUSY_SHARE * wall_ns for cpu_ns in used)
+
+
+class BusyThreads:
+    """Watches this process's threads from its creation on."""
+
+    def __init__(self) -> None:
+        self._before = thread_cpu_ns()
+        self._began = time.perf_counter_ns()
+
+    def count(self, call: Callable[[], object]) -> int | None:
+        """Return how many threads were busy since; runs `call` until there was time enough to tell."""
+        while self._before and time.perf_counter_ns() - self._began < _LOOK_NS:
+            call()
+        return busy_threads(self._before, thread_cpu_ns(), time.perf_counter_ns() - self._began)
+
+
+def _cpu_ns(task: Path) -> int | None:
+    precise = parse_schedstat_ns(_text(task / "schedstat"))
+    return parse_stat_ns(_text(task / "stat"), os.sysconf("SC_CLK_TCK")) if precise is None else precise
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # the thread has ended
+        return ""
