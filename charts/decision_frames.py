@@ -105,14 +105,16 @@ def cold_rows(cells: Sequence[CellSummary]) -> list[Row]:
 
 
 def memory_rows(cells: Sequence[CellSummary]) -> list[Row]:
-    """Return each arm's peak resident memory, in MiB, at the greatest thread count."""
+    """Return each arm's peak resident memory and its proportional set size, in MiB, at the greatest thread count."""
     most = max((cell.threads for cell in cells), default=0)
     return [
         {
             "engine": arm.engine,
             "batch_size": cell.batch_size,
             "memory": arm.memory_mib,
+            "pss": arm.pss_mib,
             "memory_label": format_significant(arm.memory_mib),
+            "pss_label": "" if arm.pss_mib is None else format_significant(arm.pss_mib),
         }
         for cell, arm in _arms(cells)
         if arm.memory_mib is not None and cell.threads == most

@@ -145,21 +145,23 @@ def cold_chart(rows: list[Row], about: str) -> dict[str, Any]:
 
 
 def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
-    """Return each engine's peak resident memory by batch size."""
+    """Return each engine's memory by batch size: pale to the peak resident set, full to the proportional set size."""
     present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=alt.X("batch_size:O", title="Batch size", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("engine:N", sort=present),
-        y=alt.Y("memory:Q", title="Peak resident memory (MiB)"),
     )
-    text = base.mark_text(dy=-7, fontSize=_LABEL_SIZE).encode(text="memory_label:N")
-    bars = base.mark_bar().encode(color=_color(engines, rows))
-    return _finish(
-        alt.layer(bars, text),
-        "Memory",
-        [about, "of the whole process, so far as the launch got"],
-        alt_text("Peak resident memory, MiB", rows, "engine", "batch_size", "memory"),
-    )
+    color = _color(engines, rows)
+    known = [row for row in rows if row["pss"] is not None]
+    peak = alt.Y("memory:Q", title="Memory of the process (MiB)")
+    layers = [base.mark_bar(opacity=0.35 if known else 1).encode(y=peak, color=color)]
+    layers += [base.mark_bar().encode(y="pss:Q", color=color)] if known else []
+    layers += [base.mark_text(dy=-7, fontSize=_LABEL_SIZE).encode(y=peak, text="memory_label:N")]
+    layers += [base.mark_text(dy=9, fontSize=_LABEL_SIZE).encode(y="pss:Q", text="pss_label:N")] if known else []
+    told = [alt_text("Peak resident memory, MiB", rows, "engine", "batch_size", "memory")]
+    told += [alt_text("Proportional set size, MiB", known, "engine", "batch_size", "pss")] if known else []
+    note = "full bars: proportional set size; pale: peak resident set" if known else "peak resident set"
+    return _finish(alt.layer(*layers), "Memory", [about, note], " ".join(told))
 
 
 def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:

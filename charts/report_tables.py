@@ -51,7 +51,10 @@ _RESULT = (
     "verdict",
     "parity",
     "launches",
-    "MiB",
+    "peak MiB",
+    "PSS MiB",
+    "GPU MiB",
+    "J/item",
 )
 _COLD = ("import s", "load s", "first call ms", "until steady s")
 
@@ -95,6 +98,9 @@ def _result(arm: ArmSummary) -> list[Cell]:
         Cell(agrees),
         Cell(str(arm.launches), arm.launches),
         _number(arm.memory_mib),
+        _number(arm.pss_mib),
+        _number(arm.gpu_memory_mib),
+        _number(arm.joules_per_item),
     ]
 
 

@@ -8,7 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ortbench.results.fairness import told_marks
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
@@ -37,28 +39,50 @@ def build_table(summary: Summary) -> Table:
     """Return the table: one row per cell and arm, a line between cells."""
     extras = [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
     models = {cell.model for cell in summary.cells}
-    table = Table(box=SIMPLE_HEAD, title=escape(f"{summary.model}, baseline {summary.baseline}"), title_justify="left")
+    varying, constant = _places(summary)
+    used = used_columns(summary)
+    title = escape(", ".join([summary.model, f"baseline {summary.baseline}", *constant]))
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False)
     for heading in (["model"] if len(models) > 1 else []) + ["engine"]:
         table.add_column(heading)
-    for heading in ["batch size", "threads", *extras, "latency ms [95 %]", "inferences/s", "speedup [95 %]"]:
-        table.add_column(heading, justify="right")
+    for heading in [*varying, *extras, "latency ms [95 %]", "inferences/s", "speedup [95 %]"]:
+        table.add_column(_folded(heading), justify="right")
     for heading in ("verdict", "parity"):
         table.add_column(heading)
+    for heading in used.values():
+        table.add_column(_folded(heading), justify="right")
     for cell in summary.cells:
         for arm in cell.arms:
             words = [cell.model] if len(models) > 1 else []
-            words += [arm.engine + (" (twin)" if arm.twin else ""), str(cell.batch_size), str(cell.threads)]
-            words += [str(getattr(cell, name)) for name in extras]
-            table.add_row(*map(escape, words), *_figures(summary, arm))
+            words += [arm.engine + (" (twin)" if arm.twin else "")]
+            words += [str(getattr(cell, name)) for name in (*varying.values(), *extras)]
+            table.add_row(*map(escape, words), *_figures(summary, arm), *used_figures(arm, used))
         table.add_section()
     return table
+
+
+def _places(summary: Summary) -> tuple[dict[str, str], list[str]]:
+    """Return heading -> field of where cells differ, and in words where they are all alike: that need no column."""
+    varying, constant = {}, []
+    for heading, name in (("batch size", "batch_size"), ("threads", "threads")):
+        values = {getattr(cell, name) for cell in summary.cells}
+        if len(values) == 1:
+            constant.append(f"{heading} {values.pop()}")
+        else:
+            varying[heading] = name
+    return varying, constant
+
+
+def _folded(heading: str) -> str:
+    """Break a heading where its words do not fit beside the others: figures are narrower."""
+    return heading.replace(" ", "\n", 1).replace("/s", "\n/s")
 
 
 def build_cold_table(summary: Summary) -> Table:
     """Return what a first use costs, apart from everything that is compared: medians over launches."""
     table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
     table.add_column("engine")
-    for heading in ("batch size", "threads", "import s", "load s", "first call ms", "until steady s", "memory MiB"):
+    for heading in ("batch size", "threads", "import s", "load s", "first call ms", "until steady s", "peak MiB"):
         table.add_column(heading, justify="right")
     for cell in summary.cells:
         for arm in cell.arms:
@@ -78,6 +102,7 @@ def footer(summary: Summary) -> list[str]:
     for cell in summary.cells:
         lines += [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in cell.arms if arm.reason]
     lines += [f"versions: {line}" for line in differing_versions(summary)]
+    lines += [f"unequal: {sentence}" for sentence in told_marks(summary)]
     lines += _resolution(summary)
     return list(dict.fromkeys(lines)) + [f"note: {note}" for note in summary.notes]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ortbench.results.fairness import told_marks
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
 from ortbench.results.versions import differing_versions
 
@@ -82,10 +83,12 @@ def trust_sentences(summary: Summary) -> list[str]:
     if not summary.paired:
         return [
             "These figures came from a CSV: how they were measured is not known here.",
+            *(f"The comparison is less than equal: {sentence}." for sentence in told_marks(summary)),
             *summary.notes,
         ]
     versions = [f"Not the same versions: {line}." for line in differing_versions(summary)]
-    return [*_quiet(summary), *versions, *_checked(summary), *_arms_told(summary), *summary.notes]
+    unequal = [f"The comparison is less than equal: {sentence}." for sentence in told_marks(summary)]
+    return [*_quiet(summary), *versions, *_checked(summary), *unequal, *_arms_told(summary), *summary.notes]
 
 
 def _quiet(summary: Summary) -> Iterator[str]:

@@ -13,7 +13,7 @@ import msgspec
 from ortbench.errors import ResultsError
 from ortbench.results.schema import CellKey, Status
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
-from ortbench.results.tidy import COLUMNS
+from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR
 from ortbench.results.verdicts import decide_on_interval
 
 REQUIRED = ("engine", "batch_size", "threads", "latency_ms")
@@ -99,6 +99,11 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
         reason=cell.text("reason", "") or None,
         latency_ms=Latency(median=latency, ci95=bounds) if latency is not None else None,
         throughput_per_s=throughput,
+        memory_mib=cell.number("memory_mib"),
+        pss_mib=cell.number("pss_mib"),
+        gpu_memory_mib=cell.number("gpu_memory_mib"),
+        joules_per_item=cell.number("joules_per_item"),
+        marks=tuple(filter(None, cell.text("marks", "").split(MARK_SEPARATOR))),
     )
     return _Row(number=number, engine=arm.engine, key=key, arm=arm)
 

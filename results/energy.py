@@ -19,7 +19,7 @@ def joules_per_item(slices: Sequence[RoundRecord], items_per_call: int) -> float
         items_per_call: what one call finishes.
 
     Returns:
-        None where no slice has its energy on record.
+        None where no slice has its energy on record, or the counter never moved.
     """
     energy_uj: dict[int, int] = defaultdict(int)
     items: dict[int, int] = defaultdict(int)
@@ -28,4 +28,5 @@ def joules_per_item(slices: Sequence[RoundRecord], items_per_call: int) -> float
             energy_uj[line.launch] += line.energy_uj
             items[line.launch] += items_per_call * len(line.samples_ns)
     by_launch = [energy_uj[launch] / _UJ_PER_J / count for launch, count in items.items() if count]
-    return statistics.median(by_launch) if by_launch else None
+    # A counter that did not move was too coarse to tell.
+    return (statistics.median(by_launch) or None) if by_launch else None

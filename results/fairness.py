@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from ortbench.results.schema import ArmKey, LaunchRecord
+from ortbench.results.summary import Summary
 
 _DIGITS = 12
 # How an engine's spelling says that its layout was asked for.
 _LAYOUT_OPTION = "channels_last=true"
 _BOUNDARIES = {
     "host": "from main memory to main memory",
-    "device": "with its batch on the device already, without the copies",
+    "device": "on the device, without copies",
     "host+copies": "with the copies to the device and back",
 }
 
@@ -55,13 +57,27 @@ def marks(records: Mapping[ArmKey, LaunchRecord], baseline: str) -> dict[ArmKey,
     return {arm: tuple(_differences(record, other)) for arm, record in compared.items()}
 
 
+def told_marks(summary: Summary) -> list[str]:
+    """Return one sentence for each engine and mark, with the places where it does not hold in all of its cells."""
+    cells: dict[str, int] = Counter(arm.engine for cell in summary.cells for arm in cell.arms if not arm.twin)
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in summary.cells:
+        for arm in cell.arms:
+            for mark in arm.marks:
+                places[arm.engine, mark].append(f"batch size {cell.batch_size}, threads {cell.threads}")
+    return [
+        f"{engine} is {mark}" + ("" if len(found) == cells[engine] else f" (at {' and at '.join(found)})")
+        for (engine, mark), found in places.items()
+    ]
+
+
 def _differences(record: LaunchRecord, baseline: LaunchRecord) -> Iterator[str]:
     if record.boundary and baseline.boundary and record.boundary != baseline.boundary:
         mine, theirs = (_BOUNDARIES.get(each, each) for each in (record.boundary, baseline.boundary))
-        yield f"timed {mine}; {baseline.engine} {theirs}"
+        yield f"timed {mine}, while {baseline.engine} is timed {theirs}"
     layouts = [(each.evidence or {}).get("layout") for each in (record, baseline)]
     if all(layouts) and layouts[0] != layouts[1] and not _layout_was_asked_for((record.engine, baseline.engine)):
-        yield f"its images lie in memory as {layouts[0]}; {baseline.engine}'s as {layouts[1]}"
+        yield f"given its images as {layouts[0]}, while {baseline.engine} is given them as {layouts[1]}"
 
 
 def _layout_was_asked_for(engines: Iterable[str]) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ortbench.results.fairness import told_marks
 from ortbench.results.summary import ArmSummary, Summary
+from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
@@ -15,14 +17,15 @@ _PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "d
 def to_markdown(summary: Summary) -> str:
     """Return a table of every arm, twins left out, with what a reader should know below it."""
     extras = [name for name, plain in _PLAIN.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
-    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:]]
+    used = used_columns(summary)
+    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:], *used.values()]
     lines = [f"## {escape(summary.model)}, baseline {escape(summary.baseline)}", "", _line(headings)]
     lines.append(_line(["---"] * len(headings)))
     for cell in summary.cells:
         for arm in cell.arms:
             if not arm.twin:
                 place = [arm.engine, cell.batch_size, cell.threads, *(getattr(cell, name) for name in extras)]
-                lines.append(_line([*map(str, place), *_figures(summary, arm)]))
+                lines.append(_line([*map(str, place), *_figures(summary, arm), *used_figures(arm, used)]))
     notes = list(_notes(summary))
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
@@ -55,4 +58,5 @@ def _notes(summary: Summary) -> Iterator[str]:
     if summary.resolution is not None:
         yield f"- this run tells differences of {summary.resolution:.1%} and more"
     yield from (f"- {escape(line)}" for line in differing_versions(summary))
+    yield from (f"- unequal: {escape(sentence)}" for sentence in told_marks(summary))
     yield from (f"- {escape(note)}" for note in summary.notes)

@@ -40,9 +40,15 @@ COLUMNS: dict[str, type] = {
     "launches": int,
     "samples": int,
     "memory_mib": float,
+    "pss_mib": float,
+    "gpu_memory_mib": float,
+    "joules_per_item": float,
+    "marks": str,
 }
 
 Row = dict[str, Any]
+# Between the marks of one arm; no mark holds it.
+MARK_SEPARATOR = "; "
 
 
 def tidy_rows(summary: Summary) -> list[Row]:
@@ -112,4 +118,8 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "launches": arm.launches,
         "samples": arm.samples,
         "memory_mib": arm.memory_mib,
+        "pss_mib": arm.pss_mib,
+        "gpu_memory_mib": arm.gpu_memory_mib,
+        "joules_per_item": arm.joules_per_item,
+        "marks": MARK_SEPARATOR.join(arm.marks) or None,
     }

@@ -11,7 +11,8 @@ from ortbench.runner import gpu, sysfs
 _ZONES = "sys/class/powercap"
 # Zones named `psys` or `core` hold what a package's zone holds, or more than the processor.
 _PACKAGE = "package"
-_NOT_READABLE = "the processor's counters are readable by root only"
+NOT_READABLE = "the processor's counters are readable by root only"
+READABLE_COMMAND = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"
 _MISSING = "the system shows no energy counter of the processor (RAPL)"
 
 
@@ -42,7 +43,7 @@ def obstacle(root: Path = sysfs.ROOT) -> str | None:
     """Say why the processor's energy cannot be read; None where it can."""
     if packages(root):
         return None
-    return _NOT_READABLE if _package_zones(root) else _MISSING
+    return NOT_READABLE if _package_zones(root) else _MISSING
 
 
 def used_uj(before: int, after: int, range_uj: int) -> int:

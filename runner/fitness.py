@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from ortbench.runner.energy import NOT_READABLE, READABLE_COMMAND
 from ortbench.runner.gpu import Gpu, limiting
 
 State = Literal["good", "poor", "unknown"]
@@ -24,6 +25,8 @@ class MachineReading(msgspec.Struct, frozen=True, kw_only=True):
         virtualisation: `none` where the system shows itself to be the bare machine.
         load: threads that wanted a CPU over the last minute.
         gpus: empty where there is none.
+        energy_obstacle: why the processor's energy cannot be read; None where it can.
+        gpu_energy: whether the GPU's can be read.
     """
 
     allowed_cpus: tuple[int, ...]
@@ -41,6 +44,8 @@ class MachineReading(msgspec.Struct, frozen=True, kw_only=True):
     swap_used_mib: float
     load: float | None
     gpus: tuple[Gpu, ...] = ()
+    energy_obstacle: str | None = None
+    gpu_energy: bool = False
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ def assess(reading: MachineReading, environment: Mapping[str, str]) -> list[Find
         _swap(reading),
         _load(reading),
         _virtualisation(reading),
+        _energy(reading),
     ]
 
 
@@ -248,3 +254,14 @@ def _virtualisation(reading: MachineReading) -> Finding:
         return Finding(name="virtualisation", value="none")
     advice = "Neighbours share caches, memory and clock, and no counter shows it; only more launches help."
     return _poor("virtualisation", reading.virtualisation, advice, "ortbench compare --max-time 20m")
+
+
+def _energy(reading: MachineReading) -> Finding:
+    """No energy counter spoils no figure: the column stays empty."""
+    gpu = "GPU (NVML)" if reading.gpu_energy else None
+    if reading.energy_obstacle is None:
+        return Finding(name="energy", value=" and ".join(filter(None, ("processor (RAPL)", gpu))))
+    advice = "Energy per item stays empty for engines on the processor."
+    value = ", ".join(filter(None, (gpu, f"not the processor's: {reading.energy_obstacle}")))
+    command = READABLE_COMMAND if reading.energy_obstacle == NOT_READABLE else None
+    return Finding(name="energy", value=value, state="unknown", advice=advice, command=command)

@@ -8,8 +8,9 @@ import psutil
 
 from ortbench.runner import sysfs
 from ortbench.runner.cpus import allowed_cpus, cpu_quota
+from ortbench.runner.energy import obstacle
 from ortbench.runner.fitness import MachineReading
-from ortbench.runner.gpu import gpus
+from ortbench.runner.gpu import energy_uj, gpus
 from ortbench.runner.memory import available_mib
 
 _MIB = 1024**2
@@ -33,4 +34,6 @@ def read_machine() -> MachineReading:
         swap_used_mib=psutil.swap_memory().used / _MIB,
         load=sysfs.load_average(),
         gpus=tuple(gpus()),
+        energy_obstacle=obstacle(),
+        gpu_energy=energy_uj() is not None,
     )
