@@ -221,7 +221,7 @@ def _told_rounds(rows: list[Row]) -> str:
 def _color(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
     """Return the colour that an engine has in every chart; a legend only where there is something to tell apart."""
     present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
-    legend = alt.Legend(title="Engine", values=present) if always or len(present) > 1 else None
+    legend = alt.Legend(title="Engine", values=present, symbolOpacity=1) if always or len(present) > 1 else None
     return alt.Color("engine:N", scale=alt.Scale(**named_scales(list(engines))["color"]), legend=legend)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.results.used import used_columns
 from ortbench.units import format_significant
 
 
@@ -52,9 +53,6 @@ _RESULT = (
     "parity",
     "launches",
     "peak MiB",
-    "PSS MiB",
-    "GPU MiB",
-    "J/item",
 )
 _COLD = ("import s", "load s", "first call ms", "until steady s")
 
@@ -62,7 +60,9 @@ _COLD = ("import s", "load s", "first call ms", "until steady s")
 def report_tables(summary: Summary) -> list[ReportTable]:
     """Return the table of results, and the one of first use where that was measured."""
     arms = [(cell, arm) for cell in summary.cells for arm in cell.arms]
-    tables = [ReportTable("Every figure", _PLACE + _RESULT, [_row(cell, arm, _result(arm)) for cell, arm in arms])]
+    used = used_columns(summary)
+    rows = [_row(cell, arm, _result(arm, used)) for cell, arm in arms]
+    tables = [ReportTable("Every figure", (*_PLACE, *_RESULT, *used.values()), rows)]
     cold = [(cell, arm) for cell, arm in arms if arm.cold and not arm.twin]
     if cold:
         tables.append(
@@ -82,7 +82,7 @@ def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
     return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, [*place, *cells])
 
 
-def _result(arm: ArmSummary) -> list[Cell]:
+def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
     latency, speedup, parity = arm.latency_ms, arm.speedup, arm.parity or {}
     verdict = arm.status if arm.status != "ok" else speedup.verdict if speedup else "baseline"
     agrees = "" if parity.get("ok") is None else "ok" if parity["ok"] else "failed"
@@ -98,9 +98,7 @@ def _result(arm: ArmSummary) -> list[Cell]:
         Cell(agrees),
         Cell(str(arm.launches), arm.launches),
         _number(arm.memory_mib),
-        _number(arm.pss_mib),
-        _number(arm.gpu_memory_mib),
-        _number(arm.joules_per_item),
+        *(_number(getattr(arm, name)) for name in used),
     ]
 
 

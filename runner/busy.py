@@ -11,7 +11,8 @@ _PROC = Path("/proc/self")
 _NS_PER_S = 1_000_000_000
 # Shorter stretches say little: the system counts a running thread's time in steps of up to 10 ms.
 _LOOK_NS = 50_000_000
-_ENOUGH_NS = 10_000_000
+_MOST_LOOKS = 10
+_ENOUGH_NS = 20_000_000
 _BUSY_SHARE = 0.05
 
 
@@ -36,23 +37,21 @@ def thread_cpu_ns(proc: Path = _PROC) -> dict[int, int]:
     return {thread: cpu_ns for thread, cpu_ns in times if cpu_ns is not None}
 
 
-def busy_threads(before: Mapping[int, int], after: Mapping[int, int], wall_ns: int) -> int | None:
-    """Return how many threads used a CPU for at least a twentieth of the time; helpers that use less do not count.
+def busy_threads(before: Mapping[int, int], after: Mapping[int, int]) -> int | None:
+    """Return how many threads used at least a twentieth of the CPU time of the busiest; helpers that use less do not.
 
-    Twenty threads that crowd one CPU still count, each with its twentieth.
+    Where others need the CPUs too, all of them get less alike. Twenty threads that crowd one CPU still count.
 
     Args:
         before: thread -> CPU time in ns.
         after: likewise, later; a thread that is new began at 0.
-        wall_ns: the time between.
 
     Returns:
         None where the busiest used too little to tell.
     """
     used = [cpu_ns - before.get(thread, 0) for thread, cpu_ns in after.items()]
-    if max(used, default=0) < _ENOUGH_NS:
-        return None
-    return sum(cpu_ns >= _BUSY_SHARE * wall_ns for cpu_ns in used)
+    busiest = max(used, default=0)
+    return sum(cpu_ns >= _BUSY_SHARE * busiest for cpu_ns in used) if busiest >= _ENOUGH_NS else None
 
 
 class BusyThreads:
@@ -63,10 +62,15 @@ class BusyThreads:
         self._began = time.perf_counter_ns()
 
     def count(self, call: Callable[[], object]) -> int | None:
-        """Return how many threads were busy since; runs `call` until there was time enough to tell."""
-        while self._before and time.perf_counter_ns() - self._began < _LOOK_NS:
-            call()
-        return busy_threads(self._before, thread_cpu_ns(), time.perf_counter_ns() - self._began)
+        """Return how many threads were busy since; runs `call` until there was time enough to tell, at most 0.5 s."""
+        busy = None
+        for look in range(1, _MOST_LOOKS + 1):
+            while self._before and time.perf_counter_ns() - self._began < look * _LOOK_NS:
+                call()
+            busy = busy_threads(self._before, thread_cpu_ns())
+            if busy is not None:
+                break
+        return busy
 
 
 def _cpu_ns(task: Path) -> int | None:

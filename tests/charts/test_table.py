@@ -8,7 +8,7 @@ from rich.console import Console
 from ortbench.charts.table import answer_console, footer, print_summary
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
-from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
+from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
 from tests.results.factory import make_launches, make_rounds, make_run
 
 
@@ -23,27 +23,28 @@ def test_the_table_as_a_whole() -> None:
     rounds = make_rounds({"torch": [[80, 82], [79, 80], [81, 80]], "ort": [[40, 40], [41, 40], [40, 42]]})
     parity = {"ok": True, "max_abs_error": 4e-5}
     launches = [
-        *make_launches(["torch", "ort"], 3, parity=parity),
+        *make_launches(["torch", "ort"], 3, parity=parity, pss_mib=431.2, memory_mib=690.0),
         *make_launches(["null"], 1, status="failed", reason="null hung: no answer within 10 s"),
     ]
     summary = summarize(make_run(["torch", "ort", "null"]), rounds, launches)
     assert (
         printed(summary)
         == """\
-m, baseline torch
+m, baseline torch, batch size 1, threads 2
 
-  engine   batch size   threads   latency ms [95 %]   inferences/s       speedup [95 %]   verdict    parity
- ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-  torch             1         2   80.0 [78.1, 81.9]           12.4                        baseline   ok 4e-05
-  ort               1         2   40.0 [38.8, 41.2]           24.7   1.98x [1.90, 2.07]   faster     ok 4e-05
-  null              1         2                                                           failed
+                   latency  inferences             speedup                      PSS
+ engine          ms [95 %]          /s              [95 %]  verdict   parity    MiB
+ ──────────────────────────────────────────────────────────────────────────────────
+ torch   80.0 [78.1, 81.9]        12.4                      baseline  ok 4e-05  431
+ ort     40.0 [38.8, 41.2]        24.7  1.98x [1.90, 2.07]  faster    ok 4e-05  431
+ null                                                       failed
 
 first use
 
-  engine   batch size   threads   import s   load s   first call ms   until steady s   memory MiB
- ─────────────────────────────────────────────────────────────────────────────────────────────────
-  torch             1         2       1.00    0.500            9.00             1.51
-  ort               1         2       1.00    0.500            9.00             1.51
+  engine   batch size   threads   import s   load s   first call ms   until steady s   peak MiB
+ ───────────────────────────────────────────────────────────────────────────────────────────────
+  torch             1         2       1.00    0.500            9.00             1.51        690
+  ort               1         2       1.00    0.500            9.00             1.51        690
   null              1         2       1.00    0.500            9.00             1.51
 
 null failed at batch size 1, threads 2: null hung: no answer within 10 s
@@ -101,3 +102,28 @@ def test_a_pipe_gets_whole_lines_without_colour(capsys: pytest.CaptureFixture[st
     assert not any("\x1b" in line for line in lines)
     assert any("b" in line and "5.00x [3.64, 6.67]" in line and "faster" in line for line in lines)
     assert len([line for line in lines if line.startswith("note: ")]) == 1
+
+
+def test_a_usual_study_fits_into_a_hundred_columns() -> None:
+    arms = (
+        ArmSummary(
+            engine="torch",
+            latency_ms=Latency(median=1240.0, ci95=(1200.0, 1280.0)),
+            throughput_per_s=12.4,
+            parity={"ok": True, "max_abs_error": 4e-5},
+            pss_mib=431.2,
+        ),
+        ArmSummary(
+            engine="torchscript",
+            latency_ms=Latency(median=80.0, ci95=(78.1, 81.9)),
+            throughput_per_s=12.4,
+            speedup=Speedup(baseline="torch", ratio=1.98, ci95=(1.9, 2.07), verdict="inconclusive"),
+            parity={"ok": True, "max_abs_error": 4e-5},
+            pss_mib=431.2,
+        ),
+    )
+    cells = tuple(CellSummary(model="m", batch_size=size, threads=2, arms=arms) for size in (1, 16))
+    summary = Summary(
+        model="m", baseline="torch", engines=("torch", "torchscript"), paired=True, machine={}, cells=cells
+    )
+    assert max(len(line.rstrip()) for line in printed(summary).splitlines()) <= 100

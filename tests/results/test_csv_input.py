@@ -130,3 +130,14 @@ def test_a_real_study_of_sixteen_threads_is_read(tmp_path: Path) -> None:
     summary = summarize_csv(tmp_path / "study.csv")
     assert len(summary.cells) == 16 * 11
     assert {arm.engine for cell in summary.cells for arm in cell.arms} == {"torch", "torchscript"}
+
+
+def test_memory_and_energy_are_read_where_they_stand_and_wrong_ones_refused() -> None:
+    columns = "memory_mib,pss_mib,gpu_memory_mib,joules_per_item"
+    summary = summarize_csv_text(f"{HEADER},{columns}\na,1,1,5,700.5,400,,0.25\n", "x.csv", "x")
+    [arm] = summary.cells[0].arms
+    assert (arm.memory_mib, arm.pss_mib, arm.gpu_memory_mib, arm.joules_per_item) == (700.5, 400, None, 0.25)
+    with pytest.raises(
+        ResultsError, match="'x.csv' row 2: expected memory_mib to be a positive number, but got 'much'"
+    ):
+        summarize_csv_text(f"{HEADER},memory_mib\na,1,1,5,much\n", "x.csv", "x")

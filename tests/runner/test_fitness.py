@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ortbench.runner.energy import NOT_READABLE, READABLE_COMMAND
 from ortbench.runner.fitness import Finding, MachineReading, assess
 from ortbench.runner.gpu import Gpu
 
@@ -31,7 +32,7 @@ HOT = msgspec.structs.replace(GPU, index=3, clock_limits=("gpu_idle", "hw_therma
 BUSY = msgspec.structs.replace(GPU, compute_processes=1)
 NAMES = [
     *("cores", "SMT", "quota", "governor", "turbo", "huge pages", "allocator"),
-    *("NUMA", "GPU", "spinning", "memory", "swap", "load", "virtualisation"),
+    *("NUMA", "GPU", "spinning", "memory", "swap", "load", "virtualisation", "energy"),
 ]
 
 
@@ -57,6 +58,7 @@ def test_a_good_machine_has_nothing_to_mend() -> None:
         ("swap", "0 MiB used", "good"),
         ("load", "0.10 over the last minute", "good"),
         ("virtualisation", "none", "good"),
+        ("energy", "processor (RAPL)", "good"),
     ]
 
 
@@ -259,6 +261,8 @@ def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         swap_used_mib=st.floats(0, 1000),
         load=optional(st.floats(0, 64)),
         gpus=st.lists(st.sampled_from([GPU, HOT, BUSY])).map(tuple),
+        energy_obstacle=optional(st.sampled_from([NOT_READABLE, "none here"])),
+        gpu_energy=st.booleans(),
     ),
     st.dictionaries(st.sampled_from(["LD_PRELOAD", "OMP_WAIT_POLICY", "HOME"]), st.text()),
 )
@@ -269,3 +273,12 @@ def test_any_machine_gets_every_finding_once_and_advice_on_what_is_poor(
     assert [finding.name for finding in findings] == NAMES
     assert all(finding.advice for finding in findings if finding.state == "poor")
     assert not any(finding.command for finding in findings if finding.state == "unknown")
+
+
+def test_energy_that_cannot_be_read_is_said_with_the_reason_and_what_mends_it() -> None:
+    locked = finding("energy", energy_obstacle=NOT_READABLE, gpu_energy=True)
+    assert (locked.state, locked.command) == ("unknown", READABLE_COMMAND)
+    assert locked.value == f"GPU (NVML), not the processor's: {NOT_READABLE}"
+    missing = finding("energy", energy_obstacle="none here")
+    assert (missing.value, missing.command) == ("not the processor's: none here", None)
+    assert finding("energy", gpu_energy=True).value == "processor (RAPL) and GPU (NVML)"

@@ -35,6 +35,9 @@ class FakeNvml:
         self.starts = starts
         self.calls: list[str] = []
 
+    # Number of the process, bytes.
+    processes = ((7, 3 * 1024**2), (8, 2**64 - 1))
+
     def __getattr__(self, name: str) -> Any:
         if name in self.lacks or not hasattr(type(self), f"_{name}"):
             raise AttributeError(name)
@@ -91,11 +94,23 @@ class FakeNvml:
     def _nvmlDeviceGetComputeRunningProcesses_v3(  # noqa: N802 - NVML's name
         self, handle: Any, count: Any, room: Any
     ) -> int:
-        assert (handle.value >= 100, count._obj.value, room) == (True, 0, None)
+        assert handle.value >= 100
+        if count._obj.value < 2:
+            assert room is None
+            count._obj.value = 2
+            return INSUFFICIENT_SIZE
         count._obj.value = 2
-        return INSUFFICIENT_SIZE
+        for place, (pid, used) in enumerate(self.processes):
+            room[place].pid, room[place].used = pid, used
+        return 0
 
+    _nvmlDeviceGetComputeRunningProcesses_v2 = _nvmlDeviceGetComputeRunningProcesses_v3  # noqa: N815 - NVML's name
     _nvmlDeviceGetComputeRunningProcesses = _nvmlDeviceGetComputeRunningProcesses_v3  # noqa: N815 - NVML's name
+
+    def _nvmlDeviceGetTotalEnergyConsumption(self, handle: Any, energy: Any) -> int:  # noqa: N802 - NVML's name
+        assert handle.value >= 100
+        energy._obj.value = 5_000_000_123
+        return 0
 
 
 HOT = gpu.Gpu(
@@ -182,6 +197,34 @@ def test_what_a_driver_does_not_tell_is_unknown_and_not_zero(monkeypatch: pytest
         )
     ]
     assert gpu.clock_limits() == ()
+
+
+@pytest.mark.parametrize("lacks", [(), ("nvmlDeviceGetComputeRunningProcesses_v3",)])
+def test_a_process_is_found_with_its_memory_on_all_gpus(
+    monkeypatch: pytest.MonkeyPatch, lacks: tuple[str, ...]
+) -> None:
+    install(monkeypatch, FakeNvml(masks=(0, 0), lacks=lacks))
+    assert gpu.own_memory_mib(7) == 2 * 3
+
+
+def test_a_process_that_the_driver_does_not_show_or_not_measure_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeNvml())
+    assert (gpu.own_memory_mib(8), gpu.own_memory_mib(9), gpu.own_memory_mib()) == (None, None, None)
+    gpu._library.cache_clear()
+    install(monkeypatch, FakeNvml(lacks=tuple(f"nvmlDeviceGetComputeRunningProcesses{end}" for end in ("_v3", "_v2"))))
+    assert gpu.own_memory_mib(7) is None
+    gpu._library.cache_clear()
+    install(monkeypatch, None)
+    assert gpu.own_memory_mib(7) is None
+
+
+def test_energy_is_read_in_microjoules_where_there_is_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, FakeNvml())
+    assert gpu.energy_uj() == 5_000_000_123_000
+    for library in (FakeNvml(masks=(0, 0)), FakeNvml(lacks=("nvmlDeviceGetTotalEnergyConsumption",)), None):
+        gpu._library.cache_clear()
+        install(monkeypatch, library)
+        assert gpu.energy_uj() is None
 
 
 def test_a_gpu_that_refuses_its_handle_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

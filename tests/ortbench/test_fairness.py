@@ -1,0 +1,107 @@
+"""Memory, energy and fairness through the command line, with engines that are really unfair."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ortbench.results.journal import read_launches, read_rounds
+from ortbench.runner import sysfs
+from tests.conftest import CommandLine
+from tests.ortbench.test_faults import arms_of
+from tests.runner.test_energy import zone
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("ignore_threads=true", "asked for 1 thread, but 3 were busy, by their CPU time"),
+        ("report_threads=7", "asked for 1 thread, but the library reports 7"),
+        ("gradients=true", "its calls record gradients"),
+        ("other_artifact=true", "it loaded another model file (sha256 "),
+    ],
+)
+def test_an_unfair_arm_is_invalid_and_has_no_speedup(
+    ortbench: CommandLine, model_file: Path, option: str, reason: str
+) -> None:
+    engine = f"scripted[{option}]"
+    words = ["--model", model_file, "--engines", f"ort,{engine}", "--batch-sizes", "1", "--threads", "1"]
+    outcome = ortbench("compare", *words, "--max-time", "2s", "--output", "out")
+    assert outcome.status == 3
+    baseline, unfair, _ = arms_of(Path("out"))
+    assert (baseline["status"], unfair["status"], unfair["speedup"]) == ("ok", "invalid", None)
+    assert unfair["reason"].startswith(reason)
+    assert f"{engine} invalid at batch size 1, threads 1: {reason}" in outcome.stdout
+
+
+def test_memory_and_busy_threads_of_every_arm_are_on_record(ortbench: CommandLine, model_file: Path) -> None:
+    words = ["--model", model_file, "--engines", "ort,scripted", "--batch-sizes", "1", "--threads", "1"]
+    outcome = ortbench("compare", *words, "--max-time", "3s", "--output", "out")
+    assert outcome.status == 0
+    for record in read_launches(Path("out")):
+        assert record.evidence is not None
+        assert record.evidence["busy_threads"] == 1
+        assert record.pss_mib is not None
+        assert record.memory_mib is not None
+        assert 0 < record.pss_mib <= record.memory_mib
+        assert record.gpu_memory_mib is None, "these engines compute on the processor"
+    assert "PSS" in outcome.stdout
+    # A gate on memory works on the CSV too.
+    for results in (Path("out"), Path("out/results.csv")):
+        assert ortbench("check", results, "--require", "memory(ort) <= 100GiB").status == 0
+        assert ortbench("check", results, "--require", "memory(ort) <= 1MiB").status == 1
+
+
+@contextmanager
+def rising(counter: Path) -> Iterator[None]:
+    """Let a made counter rise by itself, as a processor's does, over its end at 1 J again and again."""
+    stop, began = threading.Event(), time.monotonic()
+
+    def rise() -> None:
+        while not stop.wait(0.001):
+            new = counter.with_suffix(".new")
+            new.write_text(f"{round((time.monotonic() - began) * 50e6) % 1_000_000}\n")
+            new.replace(counter)  # a reader never finds it empty
+
+    thread = threading.Thread(target=rise)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_energy_is_shown_beside_speed_where_it_can_be_read(
+    ortbench: CommandLine, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A fake of the kernel's files, in which every arm uses 50 W: what takes twice as long takes twice the energy.
+    counter = zone(tmp_path / "root", "intel-rapl:0", "package-0", "0", limit="1000000")
+    monkeypatch.setattr(sysfs, "ROOT", tmp_path / "root")
+    words = ["--model", model_file, "--engines", "scripted[latency=4ms],scripted[latency=2ms]", "--batch-sizes", "2"]
+    with rising(counter):
+        outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "4s", "--output", "out")
+    assert outcome.status == 0
+    assert all(line.energy_uj is not None and line.energy_uj >= 0 for line in read_rounds(Path("out")))
+    slow, fast, _ = arms_of(Path("out"))
+    assert slow["joules_per_item"] > fast["joules_per_item"] > 0
+    assert "J/item" in outcome.stdout
+    with Path("out/results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["joules_per_item"]) for row in rows] == pytest.approx(
+        [slow["joules_per_item"], fast["joules_per_item"]]
+    )
+
+
+def test_doctor_says_whether_energy_can_be_read(ortbench: CommandLine) -> None:
+    outcome = ortbench("doctor", "--max-time", "2s", "--json")
+    [energy] = [finding for finding in json.loads(outcome.stdout)["findings"] if finding["name"] == "energy"]
+    assert energy["state"] in ("good", "unknown")
+    assert (energy["state"] == "good") == (energy["advice"] is None)
