@@ -68,10 +68,10 @@ def resolve_engine(spec: EngineSpec) -> ResolvedEngine:
         choices = entry.every_target + entry.named_targets
         raise EngineSpecError(expected_one_of(f"the target of '{spec}'", choices, spec.target or ""))
     options = parse_options(entry.options, spec.options, str(spec))
-    if entry.check:
-        entry.check(target, options, str(spec))
-    shortest = EngineSpec(spec.name, None if target == entry.targets[0] else target, spec.options)
     environment, own = take_environment(spec.name, target, options, str(spec))
+    if entry.check:
+        entry.check(target, own, str(spec))
+    shortest = EngineSpec(spec.name, None if target == entry.targets[0] else target, spec.options)
     return ResolvedEngine(str(shortest), entry, target, own, environment)
 
 

@@ -263,5 +263,6 @@ def _energy(reading: MachineReading) -> Finding:
         return Finding(name="energy", value=" and ".join(filter(None, ("processor (RAPL)", gpu))))
     advice = "Energy per item stays empty for engines on the processor."
     value = ", ".join(filter(None, (gpu, f"not the processor's: {reading.energy_obstacle}")))
-    command = READABLE_COMMAND if reading.energy_obstacle == NOT_READABLE else None
-    return Finding(name="energy", value=value, state="unknown", advice=advice, command=command)
+    if reading.energy_obstacle == NOT_READABLE:
+        advice += f" To let everybody read it: {READABLE_COMMAND}"
+    return Finding(name="energy", value=value, state="unknown", advice=advice)

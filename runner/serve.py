@@ -129,7 +129,7 @@ class EngineHost:
             threads = BusyThreads()
             durations, steady = self._warm_up(first_call)
             self.engine.settle()
-            busy = threads.count(lambda: time_calls(self.engine, 1))
+            busy = threads.count(lambda: time_calls(self.engine, 1), self._request.threads)
         evidence = _with_python(self.engine.evidence())
         self._pss.look()
         # A collection in the middle of a slice would be charged to whichever call it fell into.

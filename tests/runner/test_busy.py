@@ -4,7 +4,7 @@ import hashlib
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -105,7 +105,24 @@ def test_threads_that_really_compute_are_counted_and_sleeping_ones_are_not() -> 
     try:
         with computing(2):
             seen = BusyThreads()
-            assert seen.count(lambda: hashlib.sha256(bytes(1 << 20))) == 3
+            assert seen.count(lambda: hashlib.sha256(bytes(1 << 20)), 3) == 3
     finally:
         quiet.set()
         sleeper.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the files are Linux's")
+def test_a_thread_that_soon_rests_is_none_of_the_engines() -> None:
+    with ExitStack() as at_first:
+        seen = BusyThreads()
+        at_first.enter_context(computing(2))
+        calls = 0
+
+        def call() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 5:
+                at_first.close()
+            hashlib.sha256(bytes(1 << 22))
+
+        assert seen.count(call, 1) == 1

@@ -277,8 +277,12 @@ def test_any_machine_gets_every_finding_once_and_advice_on_what_is_poor(
 
 def test_energy_that_cannot_be_read_is_said_with_the_reason_and_what_mends_it() -> None:
     locked = finding("energy", energy_obstacle=NOT_READABLE, gpu_energy=True)
-    assert (locked.state, locked.command) == ("unknown", READABLE_COMMAND)
+    assert locked.state == "unknown"
+    assert (locked.advice or "").endswith(f"To let everybody read it: {READABLE_COMMAND}")
     assert locked.value == f"GPU (NVML), not the processor's: {NOT_READABLE}"
     missing = finding("energy", energy_obstacle="none here")
-    assert (missing.value, missing.command) == ("not the processor's: none here", None)
+    assert (missing.value, missing.advice) == (
+        "not the processor's: none here",
+        "Energy per item stays empty for engines on the processor.",
+    )
     assert finding("energy", gpu_energy=True).value == "processor (RAPL) and GPU (NVML)"
