@@ -80,7 +80,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         versions: module -> version, as the modules say.
         boundary: where the timed call begins and ends: `host` (arrays in main memory in and out) or
-            `device` (inputs and outputs stay on the accelerator), or `host, copies timed` (arrays are converted
+            `device` (inputs and outputs stay on the accelerator), or `host+copies` (arrays are converted
             in the call).
         threads: computing threads as the library reports them; None where it cannot say.
         placement: None where the engine has no notion of it.

@@ -124,7 +124,7 @@ class OrtEngine(Engine):
 
     def _boundary(self) -> str:
         if self._binding is None:
-            return "host, copies timed"
+            return "host+copies"
         return "host" if self._memory == "cpu" else "device"
 
     def _precision(self) -> dict[str, str] | None:

@@ -156,7 +156,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         evidence=last.evidence if last else None,
         pss_mib=_largest(launch.pss_mib for launch in record.launches),
         gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
-        marks=placement_marks(last.placement, last.boundary) if last else (),
+        marks=placement_marks(last.placement) if last else (),
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
     )
 

@@ -14,7 +14,7 @@ _LAYOUT_OPTION = "channels_last=true"
 _BOUNDARIES = {
     "host": "from main memory to main memory",
     "device": "on the device, without copies",
-    "host+copies": "with the copies to the device and back",
+    "host+copies": "with copies of inputs and outputs",
 }
 
 
@@ -67,7 +67,7 @@ def told_marks(summary: Summary) -> list[str]:
             for mark in arm.marks:
                 places[arm.engine, mark].append(f"batch size {cell.batch_size}, threads {cell.threads}")
     return [
-        f"{engine} is {mark}" + ("" if len(found) == cells[engine] else f" (at {' and at '.join(found)})")
+        f"{engine}: {mark}" + ("" if len(found) == cells[engine] else f" (at {' and at '.join(found)})")
         for (engine, mark), found in places.items()
     ]
 

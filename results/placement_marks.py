@@ -1,4 +1,4 @@
-"""What a reader must know of where an arm ran and what its calls include, from its record. Pure functions."""
+"""What a reader must know of where an arm ran, from its record. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Any
 _NOTICED = 0.005
 
 
-def placement_marks(placement: Mapping[str, Any] | None, boundary: str | None) -> tuple[str, ...]:
+def placement_marks(placement: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return a mark for each thing that makes an arm less than what its name says.
 
     Args:
         placement: as in the record; None where the engine has no notion of it.
-        boundary: where its timed calls begin and end.
     """
-    marks = [f"{share:.0%} of the {measure} ran on {provider}" for provider, share, measure in _elsewhere(placement)]
-    if boundary == "host, copies timed":
-        marks.append("copies of inputs and outputs are timed")
-    return tuple(marks)
+    return tuple(
+        f"{share:.0%} of the {measure} ran on {provider}" for provider, share, measure in _elsewhere(placement)
+    )
 
 
 def _elsewhere(placement: Mapping[str, Any] | None) -> list[tuple[str, float, str]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from ortbench.engines.base import Engine
 from ortbench.runner import protocol
+from ortbench.runner.sysfs import read_text
 from ortbench.runner.timing import time_calls
 
 
@@ -49,9 +52,13 @@ def timed_slice(engine: Engine, calls: int) -> protocol.Samples:
 
 
 def peak_memory_mib() -> float | None:
-    """Return this process's peak resident set."""
+    """Return this process's peak resident set, since its program began."""
     if sys.platform == "win32":
         return None
+    # getrusage's figure is kept when a program takes a process over, and so never below that of whoever started it.
+    status = read_text(Path("/proc/self/status"))
+    if peak := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+        return int(peak[1]) / 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -17,7 +17,7 @@ from tests.results.factory import make_launches, make_rounds, make_run
 
 OURS, OTHER = "a" * 64, "b" * 64
 FAIR: dict[str, Any] = {"busy_threads": 2, "gradients": False, "artifact_sha256": OURS, "layout": "NCHW"}
-COPIES = "timed with the copies to the device and back, while torch is timed on the device, without copies"
+COPIES = "timed with copies of inputs and outputs, while torch is timed on the device, without copies"
 LAYOUT = "given its images as NHWC, while torch is given them as NCHW"
 
 
@@ -110,16 +110,16 @@ def test_a_mark_is_seen_wherever_the_result_is() -> None:
     summary = study()
     assert summary.cells[0].arms[1].marks == (LAYOUT,)
     assert summary.cells[0].arms[1].speedup is not None, "a marked arm is compared all the same"
-    assert f"unequal: ort is {LAYOUT}" in footer(summary)
-    assert f"The comparison is less than equal: ort is {LAYOUT}." in trust_sentences(summary)
-    assert f"- unequal: ort is {LAYOUT}" in to_markdown(summary)
+    assert f"unequal: ort: {LAYOUT}" in footer(summary)
+    assert f"The comparison is less than equal: ort: {LAYOUT}." in trust_sentences(summary)
+    assert f"- unequal: ort: {LAYOUT}" in to_markdown(summary)
     read = summarize_csv_text(to_csv(tidy_rows(summary)).decode(), "results.csv", "m")
     assert read.cells[0].arms[1].marks == (LAYOUT,)
-    assert f"The comparison is less than equal: ort is {LAYOUT}." in trust_sentences(read)
+    assert f"The comparison is less than equal: ort: {LAYOUT}." in trust_sentences(read)
 
 
 def test_a_mark_that_holds_in_some_cells_names_them() -> None:
-    assert f"unequal: ort is {LAYOUT} (at batch size 4, threads 2)" in footer(study(unequal=(4,)))
+    assert f"unequal: ort: {LAYOUT} (at batch size 4, threads 2)" in footer(study(unequal=(4,)))
 
 
 def test_no_mark_holds_what_separates_marks() -> None:
