@@ -57,8 +57,8 @@ def peak_memory_mib() -> float | None:
         return None
     # getrusage's figure is kept when a program takes a process over, and so never below that of whoever started it.
     status = read_text(Path("/proc/self/status"))
-    if peak := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
-        return int(peak[1]) / 1024
+    if highest := re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE):
+        return int(highest[1]) / 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
