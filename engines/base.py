@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -189,6 +189,14 @@ class Engine(ABC):
             One entry per operator of the model, the longest first; None where the engine cannot say.
         """
         return None
+
+    def intermediates(self, visit: Callable[[str, NDArray[np.generic]], None]) -> bool:  # noqa: ARG002 - the interface's
+        """Run the bound batch once more, never timed, and show each layer's output by name as it is computed.
+
+        Returns:
+            Whether the engine can show them; the ones that run an ONNX file need not, since the file can be cut.
+        """
+        return False
 
     @abstractmethod
     def outputs(self) -> Arrays | None:

@@ -120,6 +120,7 @@ ENTRIES = (
             Option("rubbish_at", "int", default=None, help="write rubbish to the harness in this call, from 1"),
             Option("hang_at", "int", default=None, help="never return from this call, from 1"),
             Option("wrong_output", "bool", default=False, help="give outputs that disagree with the reference"),
+            Option("wrong_at", "text", default=None, help="compute one more at this tensor of the ONNX graph"),
             Option("fallback", "bool", default=False, help="report that another provider ran the model"),
             Option("ignore_threads", "bool", default=False, help="keep more threads busy than were asked for"),
             Option("report_threads", "int", default=None, help="report so many threads, whatever was asked for"),

@@ -52,6 +52,7 @@ class OpenVinoEngine(Engine):
         self._request = request
         self._core = openvino.Core()
         self._device = _DEVICES[request.target]
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._streams = int(request.options.get("streams", 1))
         if not 1 <= self._streams <= request.threads:
             raise ArmError(f"expected 1 to {request.threads} streams, as many as threads, but got {self._streams}")
@@ -73,8 +74,11 @@ class OpenVinoEngine(Engine):
                     f"{self._streams} streams cannot share a batch of {len(next(iter(inputs.values())))} evenly; "
                     "choose another batch size, or openvino[dynamic=true]"
                 )
-            self._model.reshape(shapes)
-            self._compile()
+            # Another batch of the same size needs no compiling.
+            if shapes != self._shapes:
+                self._model.reshape(shapes)
+                self._compile()
+                self._shapes = shapes
         self._requests = []
         for share in self._shares:
             request = self._compiled.create_infer_request()

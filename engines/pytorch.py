@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ortbench.engines.base import Arrays
 from ortbench.engines.torch_base import TorchFamilyEngine
 
 if TYPE_CHECKING:
@@ -11,10 +16,49 @@ if TYPE_CHECKING:
 
     from ortbench.engines.base import LoadRequest
 
+# What only the reference computes in; it is no lane, so no arm can be asked for it.
+DOUBLE = "fp64"
+
 
 class TorchEngine(TorchFamilyEngine):
     """The module itself, called as a user calls it."""
 
-    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:  # noqa: ARG002 - the interface's
-        """Return the module unchanged."""
-        return module
+    _double = False
+
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
+        """Return the module unchanged, or in double precision where it serves as such a reference."""
+        self._double = request.precision == DOUBLE
+        return module.double() if self._double else module
+
+    def bind(self, inputs: Arrays) -> None:
+        """See the base class; a double-precision reference takes the same values, wider."""
+        if self._double:
+            inputs = {name: _widened(array) for name, array in inputs.items()}
+        super().bind(inputs)
+
+    def intermediates(self, visit: Callable[[str, NDArray[np.generic]], None]) -> bool:
+        """Show the output of every layer without layers of its own; one that is called twice shows twice."""
+        hooks = [
+            module.register_forward_hook(_showing(name, visit))
+            for name, module in self._call.named_modules()
+            if not any(module.children())
+        ]
+        try:
+            self.run()
+            self.synchronize()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return True
+
+
+def _widened(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _showing(name: str, visit: Callable[[str, NDArray[np.generic]], None]) -> Any:
+    def show(_module: Any, _inputs: Any, output: Any) -> None:
+        if hasattr(output, "numpy"):
+            visit(name, output.detach().cpu().numpy())
+
+    return show

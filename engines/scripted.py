@@ -15,14 +15,16 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 import ortbench
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.onnx_graph import load_graph, with_fault
 from ortbench.engines.ort import OrtEngine
+from ortbench.models.files import file_sha256
 
 _FOREVER_S = 1e9
 _RUBBISH = b"this is no reply\n"
@@ -78,17 +80,6 @@ def _start_busy_threads(count: int) -> None:
         threading.Thread(target=_compute_for_ever, daemon=True).start()
 
 
-def _other_model(artifact: str, folder: str) -> str:
-    """Write the same model as another file into a folder, and return its path."""
-    import onnx
-
-    model = onnx.load(artifact)
-    model.doc_string += " (altered)"
-    path = str(Path(folder) / "other.onnx")
-    onnx.save(model, path)
-    return path
-
-
 _FAULTS: dict[str, Callable[[], None]] = {
     "crash_at": _crash,
     "abort_at": _abort,
@@ -98,6 +89,23 @@ _FAULTS: dict[str, Callable[[], None]] = {
     "hang_at": _hang,
     "rubbish_at": _write_rubbish,
 }
+
+
+@contextlib.contextmanager
+def _artifact(path: str, wrong_at: str, *, other: bool) -> Iterator[str]:
+    """Give the file to load: the one given, or a copy that is another file or has a fault planted at one tensor."""
+    if not wrong_at and not other:
+        yield path
+        return
+    model = load_graph(Path(path))
+    if wrong_at:
+        model = with_fault(model, wrong_at)
+    if other:
+        model.doc_string += " (altered)"
+    with tempfile.TemporaryDirectory(prefix="ortbench-scripted-") as folder:
+        copy = Path(folder) / "altered.onnx"
+        copy.write_bytes(model.SerializeToString())
+        yield str(copy)
 
 
 class ScriptedEngine(Engine):
@@ -123,11 +131,11 @@ class ScriptedEngine(Engine):
         time.sleep(float(options.get("load", 0.0)))
         assert request.artifact is not None, "the registry says that this engine needs an artifact"
         self._honest = OrtEngine()
-        with tempfile.TemporaryDirectory(prefix="ortbench-scripted-") as folder:
-            other = options.get("other_artifact")
-            artifact = _other_model(request.artifact, folder) if other else request.artifact
+        other = bool(options.get("other_artifact"))
+        with _artifact(request.artifact, str(options.get("wrong_at", "")), other=other) as artifact:
             self._honest.load(LoadRequest(source=request.source, artifact=artifact, target="cpu", threads=1))
-            self._artifact_sha256 = self._honest.evidence().artifact_sha256
+            # A planted fault is one of the engine's, which loaded what it was given.
+            self._artifact_sha256 = file_sha256(Path(artifact if other else request.artifact))
 
     def bind(self, inputs: Arrays) -> None:
         """Compute the right outputs for this batch."""

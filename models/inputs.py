@@ -18,20 +18,36 @@ Arrays = dict[str, NDArray[np.generic]]
 _INTEGER_LIMIT = 2
 
 
-def make_inputs(source: ModelSource, batch_size: int) -> Arrays:
+def make_inputs(source: ModelSource, batch_size: int, index: int = 0) -> Arrays:
     """Return one array per input of `source`, the batch dimension being `batch_size`.
 
     Floats are standard normal, integers 0 or 1, booleans true or false, all from `source.seed`. With an
     inputs file, its rows are taken in order, and from the beginning again where the batch is larger.
+
+    Args:
+        source: the model.
+        batch_size: of every input that has a batch.
+        index: which batch; each has other values, or the file's next rows. Batch 0 is the one that is timed.
 
     Raises:
         InputShapeError: a dimension is open, or a type cannot be filled.
     """
     if source.inputs_file is not None:
         arrays = load_inputs_file(Path(source.inputs_file))
-        return {spec.name: _take_rows(arrays[spec.name], spec, batch_size) for spec in source.inputs}
-    generator = np.random.default_rng(source.seed)
+        return {spec.name: _take_rows(arrays[spec.name], spec, batch_size, index) for spec in source.inputs}
+    generator = np.random.default_rng((source.seed, index) if index else source.seed)
     return {spec.name: _random_array(spec, batch_size, generator) for spec in source.inputs}
+
+
+def distinct_inputs(source: ModelSource, batch_size: int, wanted: int) -> int:
+    """Return how many different inputs can be had in whole batches: enough for `wanted`, or as many as a file has."""
+    enough = -(-wanted // batch_size) * batch_size
+    if source.inputs_file is None:
+        return enough
+    arrays = load_inputs_file(Path(source.inputs_file))
+    batched = [spec for spec in source.inputs if BATCH in spec.shape]
+    rows = max((arrays[spec.name].shape[spec.shape.index(BATCH)] for spec in batched), default=batch_size)
+    return min(enough, rows)
 
 
 def load_inputs_file(path: Path) -> Arrays:
@@ -183,9 +199,9 @@ def _random_array(spec: TensorSpec, batch_size: int, generator: np.random.Genera
     raise ModelError(f"Input '{spec.name}' is of type {spec.dtype}, which cannot be filled with seeded values.")
 
 
-def _take_rows(array: NDArray[np.generic], spec: TensorSpec, batch_size: int) -> NDArray[np.generic]:
+def _take_rows(array: NDArray[np.generic], spec: TensorSpec, batch_size: int, index: int) -> NDArray[np.generic]:
     if BATCH not in spec.shape:
         return array
     axis = spec.shape.index(BATCH)
-    rows = np.arange(batch_size) % array.shape[axis]
+    rows = np.arange(index * batch_size, (index + 1) * batch_size) % array.shape[axis]
     return np.ascontiguousarray(np.take(array, rows, axis=axis))

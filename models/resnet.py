@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ortbench.models.spec import BATCH, ModelSpec, TensorSpec
 
@@ -20,6 +21,14 @@ def _build(name: str, weights: str | None) -> torch.nn.Module:
     return model
 
 
+def _preprocess(name: str) -> Callable[[Any], torch.Tensor]:
+    """Return the preprocessing published with the weights: resize, crop, scale, normalise."""
+    from torchvision.models import get_model_weights
+
+    transforms: Callable[[Any], torch.Tensor] = get_model_weights(name).DEFAULT.transforms()
+    return transforms
+
+
 def _spec(depth: int) -> ModelSpec:
     name = f"resnet{depth}"
     return ModelSpec(
@@ -29,6 +38,7 @@ def _spec(depth: int) -> ModelSpec:
         build=partial(_build, name, None),
         pretrained=partial(_build, name, "DEFAULT"),
         about=f"torchvision ResNet-{depth}, 1000 classes, images of 224x224",
+        preprocess=partial(_preprocess, name),
     )
 
 

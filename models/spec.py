@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -62,6 +62,8 @@ class ModelSpec:
         build: returns the model with random weights (the caller seeds torch first), in training or eval mode.
         pretrained: returns the model with its published weights; downloads them if need be.
         about: one line for `ortbench models`.
+        preprocess: returns what turns an RGB image (PIL's) into one item of the first input; None where the
+            model takes no images.
     """
 
     name: str
@@ -70,6 +72,7 @@ class ModelSpec:
     build: Callable[[], torch.nn.Module]
     pretrained: Callable[[], torch.nn.Module] | None
     about: str
+    preprocess: Callable[[], Callable[[Any], torch.Tensor]] | None = None
 
     def source(self, weights: str = "random", seed: int = 0, inputs_file: str | None = None) -> ModelSource:
         """Return this model with these weights as something that can be sent to a worker."""

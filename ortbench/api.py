@@ -27,6 +27,7 @@ from ortbench.results.study import Results, load_results
 from ortbench.results.summary import Summary
 from ortbench.runner.available import Available, find_available
 from ortbench.runner.cpus import thread_limit
+from ortbench.runner.images import images_file, means_images
 from ortbench.runner.jobs import ExportJob, Reference
 from ortbench.runner.machine import (
     describe_machine,
@@ -44,6 +45,7 @@ from ortbench.runner.planning import (
     describe_plan,
     make_plan,
 )
+from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.resume import EarlierPart, check_same_study, read_earlier
 from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
@@ -68,6 +70,7 @@ class CompareRequest:
     full: bool = False
     input_shape: Sequence[str] = ()
     inputs: str | None = None
+    reference: str = "fp32"
     seed: int = 0
     twins: str = "smallest"
     allow_fallback: bool = False
@@ -143,7 +146,9 @@ def plan_comparison(
     engines_text = request.engines if request.engines is not None else _default_engines(request.model)
     engines = resolve_engines(engines_text)
     shapes = parse_input_shapes(request.input_shape)
-    model = resolve_model(request.model, request.weights, request.seed, shapes, request.inputs)
+    images = request.inputs if request.inputs is not None and means_images(request.inputs) else None
+    inputs = str(images_file(request.model, images)) if images else request.inputs
+    model = resolve_model(request.model, request.weights, request.seed, shapes, inputs)
     batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full)
     folder = _output_folder(request, model.source.name)
     before = read_earlier(folder) if request.resume else None
@@ -167,6 +172,8 @@ def plan_comparison(
             input_shapes=shapes,
             inputs=model.source.inputs_file,
             allow_fallback=request.allow_fallback,
+            reference=request.reference,
+            images=str(Path(images).absolute()) if images else None,
             files_sha256=given_files_sha256(model.source),
         )
 
@@ -211,7 +218,7 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
         if plan.needs_artifact and artifact is None:
             observer.say(f"exporting {plan.settings.model} to ONNX")
             job = stack.enter_context(ExportJob(_export_request(plan)))
-        reference = stack.enter_context(Reference(plan.reference, plan.source)) if plan.needs_reference else None
+        reference = stack.enter_context(_reference(plan)) if plan.needs_reference else None
         study = stack.enter_context(contextlib.closing(_study(planned, reference, observer)))
         if reference is not None:
             reference.ready()
@@ -227,6 +234,7 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
         if reference is not None and inputs_mib(plan.source, smallest) < available_mib():
             # What the reference cannot run, no arm needs to try; nothing has been written yet.
             reference.outputs(smallest)
+            inspect_model(study, smallest)
         study.begin(record)
         run = study.measure()
     # From the record, not from memory: what is printed is what can be rebuilt.
@@ -246,6 +254,10 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
     record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
     run = msgspec.structs.replace(run, created=before.run.created, command=before.run.command, time_s=before.run.time_s)
     return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
+
+
+def _reference(plan: StudyPlan) -> Reference:
+    return Reference(plan.reference, plan.source, "fp64" if plan.settings.reference == "float64" else "fp32")
 
 
 def _twins(text: str) -> Literal["smallest", "all"]:

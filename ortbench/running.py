@@ -67,12 +67,13 @@ def compare_and_show(
 
 def time_line(run: Run) -> str:
     """Say what the study's time went into."""
-    total, inside, rounds, starting, preparing, cpu = (run.time_s.get(name, 0.0) for name in _TIMES)
+    total, inside, rounds, starting, preparing, parity, cpu = (run.time_s.get(name, 0.0) for name in _TIMES)
     parts = {
         "starting engines": starting,
+        "checking outputs": parity,
         "warming up": preparing,
         "between calls": max(0.0, rounds - inside),
-        "idle": max(0.0, total - starting - preparing - rounds),
+        "idle": max(0.0, total - starting - preparing - parity - rounds),
     }
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
     share, parent = (inside / total if total else 0.0), (cpu / inside if inside else 0.0)
@@ -82,7 +83,7 @@ def time_line(run: Run) -> str:
     )
 
 
-_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parent_cpu")
+_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu")
 
 
 def _draw(comparison: api.Comparison) -> None:

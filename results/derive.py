@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ortbench.results.agreement import parity_notes, telling_parity
 from ortbench.results.energy import joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.folder import read_run
@@ -72,7 +73,7 @@ def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[Launch
     twins = [record.speedup for (_, arm), record in records.items() if arm.twin and record.speedup]
     resolved, doubt = resolution(twins), distrust(twins)
     _decide_all(records, max(SMALLEST_BAND, resolved or 0.0), withheld=doubt is not None)
-    notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines)]
+    notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines), *parity_notes(launches)]
     return Summary(
         model=run.model,
         baseline=run.baseline,
@@ -148,7 +149,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         rounds=len(record.slices),
         launches=len({line.launch for line in record.slices}),
         samples=len(samples),
-        parity=last.parity if last else None,
+        parity=telling_parity(record.launches),
         placement=last.placement if last else None,
         memory_mib=_largest(launch.memory_mib for launch in record.launches),
         cold=_cold(record.launches),

@@ -50,10 +50,16 @@ class ReferenceOutputs:
     Attributes:
         engine: that gave them.
         path: their .npz file; None where nothing is compared.
+        batches: of the full check before the first timing, batch 0 first; empty for none.
+        wanted_inputs: how many inputs it should have.
+        limit_s: how long it may take.
     """
 
     engine: str
     path: Path | None
+    batches: tuple[Path, ...] = ()
+    wanted_inputs: int = 0
+    limit_s: float = 0.0
 
 
 @dataclass

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from ortbench.errors import OrtbenchError
 from ortbench.results.pairing import by_arm
 from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
-from ortbench.runner.arm import ReferenceOutputs
 from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
 from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
+from ortbench.runner.proving import Checks
 from ortbench.runner.rounds import RoundRunner
 from ortbench.units import format_seconds
 
@@ -33,6 +33,7 @@ class CellRunner:
     def __init__(self, study: Study, rounds: RoundRunner) -> None:
         self._study = study
         self._rounds = rounds
+        self._checks = Checks(study)
         self._costs: dict[str, CellCost] = {}
         self._slice_ns: dict[str, int] = {}
         self._per_item_mib: dict[ArmKey, float] = {}
@@ -60,10 +61,14 @@ class CellRunner:
             self._costs.pop(cell.key.id, None)
             self._study.observer.say(f"skipped {cell.key.id}: {reason}")
             return
-        began = launch.clock()
+        began, checking_s = launch.clock(), self._checks.seconds
         self._enter(launch, cell, "warming up")
         with self._study.record.spending("preparing"):
             self._prepare(launch, cell)
+        # What is checked once is no part of what the cell costs in every launch.
+        checking_s = self._checks.seconds - checking_s
+        self._study.record.time_s["preparing"] -= checking_s
+        began += checking_s
         prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
         with self._study.record.spending("rounds"):
@@ -77,10 +82,8 @@ class CellRunner:
 
     def _prepare(self, launch: Launch, cell: PlannedCell) -> None:
         study = self._study
-        path = study.reference.outputs(cell.key.batch_size) if study.reference else None
         keys = launch.running(study.record.arms_in(cell))
-        slice_ns = self._slice_ns.get(cell.key.id, PILOT_SLICE_NS)
-        records = launch.prepare(cell.key, keys, ReferenceOutputs(study.plan.reference, path), slice_ns)
+        records = self._checks.prepare(launch, cell, self._slice_ns.get(cell.key.id, PILOT_SLICE_NS))
         study.tell(study.record.keep_launches(records))
         for key in launch.running(keys):
             [memory] = launch.memory([key])

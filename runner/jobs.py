@@ -17,6 +17,7 @@ from ortbench.errors import ArmError, ExportError, ModelError
 from ortbench.export.artifact import Artifact
 from ortbench.export.cache import artifacts_root
 from ortbench.export.exporter import ExportRequest
+from ortbench.models.inputs import distinct_inputs
 from ortbench.models.spec import ModelSource
 from ortbench.runner import protocol
 from ortbench.runner.cpus import allowed_cpus
@@ -82,22 +83,24 @@ class ExportJob:
 class Reference:
     """The reference engine in a worker, giving the outputs that every arm must agree with."""
 
-    def __init__(self, label: str, source: ModelSource) -> None:
+    def __init__(self, label: str, source: ModelSource, precision: str = "fp32") -> None:
         """Start loading; `ready` waits for it."""
         self.label = label
         self._source = source
         self._broken: str | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="ortbench-reference-")
         engine = resolve_engine(parse_engine(label))
-        cpus = allowed_cpus()
+        cpus = self._cpus = allowed_cpus()
         self._worker = Worker(f"the reference engine {label}", cpus, len(cpus))
         request = LoadRequest(
             source=source,
             artifact=source.path,
             target=engine.target,
             threads=len(cpus),
+            precision=precision,
             options=engine.options,
         )
+        self._request = request
         self._worker.send(protocol.Load(engine=engine.entry.name, request=request))
 
     def ready(self) -> None:
@@ -112,27 +115,73 @@ class Reference:
             raise ModelError(f"The model cannot be run: {error}") from error
         self._worker.park()
 
+    def batches(self, batch_size: int, wanted: int, limit_s: float) -> tuple[Path, ...]:
+        """Return files with the reference outputs of as many batches as hold `wanted` inputs.
+
+        They are fewer where the time is over or the inputs' file has fewer rows; never none.
+
+        Raises:
+            ModelError: as `outputs` does.
+        """
+        count = -(-distinct_inputs(self._source, batch_size, wanted) // batch_size)
+        first, *rest = (self._path(batch_size, index) for index in range(count))
+        self.outputs(batch_size)
+        if not rest:
+            return (first,)
+        request = protocol.MakeReference(batch_size=batch_size, paths=tuple(map(str, rest)), first=1, limit_s=limit_s)
+        made = self._make(request, _REFERENCE_TIMEOUT_S + limit_s)
+        return (first, *rest[:made])
+
+    def inspect(self, batch_size: int, limit_s: float) -> protocol.Inspected:
+        """Look for NaN, Inf and denormals in weights and intermediate tensors.
+
+        A file's intermediate tensors all become outputs, which takes memory; so a process of its own does that.
+
+        Raises:
+            OrtbenchError: it could not be done; the reference itself goes on where its process lives.
+        """
+        request = protocol.Inspect(batch_size=batch_size, limit_s=limit_s)
+        timeout_s = _LOAD_TIMEOUT_S + limit_s
+        if self._source.path is None:
+            self._worker.wake()
+            try:
+                return self._worker.ask(request, protocol.Inspected, timeout_s)
+            finally:
+                self._worker.park()
+        with Worker("the inspection", self._cpus, len(self._cpus)) as worker:
+            load = protocol.Load(engine=resolve_engine(parse_engine(self.label)).entry.name, request=self._request)
+            worker.ask(load, protocol.Loaded, _LOAD_TIMEOUT_S)
+            return worker.ask(request, protocol.Inspected, timeout_s)
+
     def outputs(self, batch_size: int) -> Path:
         """Return the file with the reference outputs of one batch size, made at the first asking.
 
         Raises:
             ModelError: they cannot be made, or could not be before.
         """
+        path = self._path(batch_size, 0)
+        if self._broken or not path.exists():
+            self._make(protocol.MakeReference(batch_size=batch_size, paths=(str(path),)), _REFERENCE_TIMEOUT_S)
+        return path
+
+    def _path(self, batch_size: int, index: int) -> Path:
+        return Path(self._folder.name) / f"batch-{batch_size}-{index}.npz"
+
+    def _make(self, request: protocol.MakeReference, timeout_s: float) -> int:
+        """Return how many batches were made."""
         if self._broken:
             raise ModelError(self._broken)
-        path = Path(self._folder.name) / f"batch-{batch_size}.npz"
-        if not path.exists():
-            self._worker.wake()
-            request = protocol.MakeReference(batch_size=batch_size, path=str(path))
-            try:
-                self._worker.ask(request, protocol.ReferenceMade, _REFERENCE_TIMEOUT_S)
-            except ArmError as error:
-                self._worker.kill()
-                path.unlink(missing_ok=True)
-                self._broken = f"The model cannot be run at batch size {batch_size}: {error}"
-                raise ModelError(self._broken) from error
-            self._worker.park()
-        return path
+        self._worker.wake()
+        try:
+            made = self._worker.ask(request, protocol.ReferenceMade, timeout_s)
+        except ArmError as error:
+            self._worker.kill()
+            for path in request.paths:
+                Path(path).unlink(missing_ok=True)
+            self._broken = f"The model cannot be run at batch size {request.batch_size}: {error}"
+            raise ModelError(self._broken) from error
+        self._worker.park()
+        return made.count
 
     def __enter__(self) -> Self:
         return self

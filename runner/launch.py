@@ -124,6 +124,10 @@ class Launch:
             self.parent_cpu_s += time.process_time() - cpu_began
         return samples or failures[0]
 
+    def plan(self, key: ArmKey) -> ArmPlan:
+        """Return what an arm that was started runs."""
+        return next(arm.plan for arm in self._arms if arm.plan.key == key)
+
     def memory(self, keys: Sequence[ArmKey]) -> list[ArmMemory]:
         """Return what each running arm's process was seen to use."""
         return [arm.memory for arm in self._alive(keys)]
@@ -159,8 +163,11 @@ class Launch:
             batch_size=cell.batch_size,
             reference_path=str(reference.path) if reference.path else None,
             reference=reference.engine,
+            batches=tuple(map(str, reference.batches)),
+            wanted_inputs=reference.wanted_inputs,
+            limit_s=reference.limit_s,
         )
-        timeout_s = PREPARE_TIMEOUT_S + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
+        timeout_s = PREPARE_TIMEOUT_S + reference.limit_s + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
         worker = arm.running_worker
         worker.wake()
         prepared = worker.ask(request, protocol.Prepared, timeout_s)

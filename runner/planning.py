@@ -16,6 +16,7 @@ from ortbench.units import format_seconds
 
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 DEFAULT_BATCH_SIZES = (1, 4, 16)
+REFERENCES = ("fp32", "float64")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         seed: of weights, inputs and orders.
         twins: the cells in which the baseline also runs against itself.
         allow_fallback: an engine may run any share of the model on another provider than it names.
+        reference: `fp32` or `float64`, what the expected outputs are computed in.
+        images: the folder or file of images that `inputs` was made of; None where it was not.
         files_sha256: the contents of the files given with --weights and --inputs, by option.
     """
 
@@ -44,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     input_shapes: dict[str, tuple[int, ...]] = {}
     inputs: str | None = None
     allow_fallback: bool = False
+    reference: str = "fp32"
+    images: str | None = None
     files_sha256: dict[str, str] = {}
 
 
@@ -81,6 +86,11 @@ class StudyPlan:
         """Whether any engine computes something that can be compared."""
         return any(engine.entry.computes for engine in self.engines)
 
+    @property
+    def reference_name(self) -> str:
+        """What the expected outputs are of, for the record."""
+        return f"{self.reference} in float64" if self.settings.reference == "float64" else self.reference
+
     def engine(self, label: str) -> ResolvedEngine:
         """Return the engine of that spelling."""
         return next(engine for engine in self.engines if engine.label == label)
@@ -97,6 +107,13 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
         raise EngineSpecError(expected_one_of("--baseline", labels, settings.baseline))
     if source.path is not None:
         _refuse_torch_engines(source.path, engines)
+    if settings.reference not in REFERENCES:
+        raise UsageError(expected_one_of("--reference", REFERENCES, settings.reference))
+    if settings.reference == "float64" and source.path is not None:
+        raise UsageError(
+            "--reference float64 needs a catalog model, which is computed in double precision by PyTorch; "
+            f"'{source.path}' fixes the types of its own tensors. Leave the option out."
+        )
     arms = tuple(ArmKey(label) for label in labels)
     twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
@@ -169,6 +186,10 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
     ]
+    if settings.reference != "fp32":
+        lines.append(f"parity   against the model in {settings.reference}")
+    if settings.images:
+        lines.append(f"inputs   images of {settings.images}, through the model's own preprocessing")
     fakes = [engine.label for engine in plan.engines if engine.entry.fake]
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")

@@ -9,7 +9,8 @@ import msgspec
 from ortbench.engines.base import Availability, Evidence, LoadRequest
 from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import ExportRequest
-from ortbench.models.parity import Parity
+from ortbench.models.parity import Parity, Tolerance
+from ortbench.models.special_values import SpecialValues
 
 
 class Message(msgspec.Struct, kw_only=True, tag=True):
@@ -70,14 +71,23 @@ class Built(Message):
 
 
 class MakeReference(Message):
-    """Run one batch once and save the outputs to an .npz file."""
+    """Run batches once each and save the outputs of each to an .npz file, the first whatever it takes.
+
+    Attributes:
+        first: index of the first batch; the others follow it.
+        limit_s: when to begin no other batch.
+    """
 
     batch_size: int
-    path: str
+    paths: tuple[str, ...]
+    first: int = 0
+    limit_s: float = 0.0
 
 
 class ReferenceMade(Message):
-    """The outputs are there."""
+    """The outputs of so many batches are there."""
+
+    count: int
 
 
 class Prepare(Message):
@@ -86,11 +96,17 @@ class Prepare(Message):
     Attributes:
         reference_path: .npz of the reference's outputs; None where nothing is compared.
         reference: the engine that made it.
+        batches: likewise for several batches, the first being that one; empty for no full check.
+        wanted_inputs: how many inputs the full check should have.
+        limit_s: when the full check ends at the latest, but for the batch under way.
     """
 
     batch_size: int
     reference_path: str | None
     reference: str
+    batches: tuple[str, ...] = ()
+    wanted_inputs: int = 0
+    limit_s: float = 0.0
 
 
 class Prepared(Message):
@@ -127,6 +143,56 @@ class Samples(Message):
     involuntary_switches: int
 
 
+class Inspect(Message):
+    """Look for NaN, Inf and denormals in the weights, and in the intermediate tensors of one batch."""
+
+    batch_size: int
+    limit_s: float
+
+
+class Inspected(Message):
+    """What was found; None for intermediates where the engine does not show them."""
+
+    weights: SpecialValues
+    intermediates: SpecialValues | None
+
+
+class Bisect(Message):
+    """Find the first intermediate tensor at which an engine differs.
+
+    Attributes:
+        request: as the arm was loaded.
+        index: the batch whose outputs differ.
+        scratch: an existing folder for truncated models, which the caller clears.
+    """
+
+    engine: str
+    request: LoadRequest
+    batch_size: int
+    index: int
+    tolerance: Tolerance
+    limit_s: float
+    scratch: str
+
+
+class Bisected(Message):
+    """What was found, in words that continue a sentence."""
+
+    found: str
+
+
+class Preprocess(Message):
+    """Put images through a catalog model's own preprocessing, into an .npz file."""
+
+    model: str
+    images: tuple[str, ...]
+    path: str
+
+
+class Preprocessed(Message):
+    """The file is there."""
+
+
 class Sentinel(Message):
     """Time a fixed small matrix product."""
 
@@ -150,8 +216,21 @@ class Failed(Message):
     trace: str
 
 
-Request = Probe | Export | Build | Load | MakeReference | Prepare | Slice | Sentinel
-Reply = Probed | Exported | Built | Loaded | ReferenceMade | Prepared | Samples | SentinelTimed | Failed
+Request = Probe | Export | Build | Load | MakeReference | Prepare | Inspect | Bisect | Preprocess | Slice | Sentinel
+Reply = (
+    Probed
+    | Exported
+    | Built
+    | Loaded
+    | ReferenceMade
+    | Prepared
+    | Inspected
+    | Bisected
+    | Preprocessed
+    | Samples
+    | SentinelTimed
+    | Failed
+)
 
 _encoder = msgspec.json.Encoder()
 _request_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Request)

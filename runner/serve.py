@@ -19,10 +19,14 @@ from ortbench.engines.registry import find_engine
 from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
-from ortbench.models.parity import Parity, compare_outputs
+from ortbench.models.parity import Parity, Tolerance, compare_outputs
 from ortbench.runner import protocol
+from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
+from ortbench.runner.checking import check_batches, run_batch, tolerance_for
 from ortbench.runner.gpu import own_memory_mib
+from ortbench.runner.images import preprocess
+from ortbench.runner.inspection import inspect
 from ortbench.runner.machine import count_threads, loaded_allocator
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
@@ -60,12 +64,27 @@ def _carry_out(  # noqa: PLR0911 - one a request
             return host.load(name, load)
         case protocol.Prepare():
             return host.prepare(request)
-        case protocol.MakeReference(batch_size=batch_size, path=path):
-            return host.make_reference(batch_size, Path(path))
+        case protocol.MakeReference():
+            return host.make_reference(request)
+        case protocol.Inspect():
+            return host.inspect(request)
+        case _:
+            return _job(request)
+
+
+def _job(
+    request: protocol.Export | protocol.Build | protocol.Probe | protocol.Bisect | protocol.Preprocess,
+) -> protocol.Reply:
+    """Do what needs no engine loaded."""
+    match request:
         case protocol.Export(request=export):
             return protocol.Exported(artifact=export_model(export))
         case protocol.Build(engine=name, request=load):
             return _build(name, load)
+        case protocol.Bisect():
+            return protocol.Bisected(found=bisect(request))
+        case protocol.Preprocess():
+            return preprocess(request)
         case protocol.Probe(targets=targets):
             probes = (find_engine(name).implementation().probe(target) for name, target in targets)
             return protocol.Probed(availability=tuple(probes))
@@ -105,15 +124,21 @@ class EngineHost:
         gc.freeze()
         return protocol.Loaded(import_s=imported - started, load_s=loaded - imported, memory_mib=peak_memory_mib())
 
-    def make_reference(self, batch_size: int, path: Path) -> protocol.ReferenceMade:
-        """Run one batch and save what came out."""
-        self.engine.bind(make_inputs(self._request.source, batch_size))
-        self.engine.run()
-        self.engine.synchronize()
-        arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
-        with path.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
-        return protocol.ReferenceMade()
+    def inspect(self, request: protocol.Inspect) -> protocol.Inspected:
+        """Look for unusual numbers in the weights and in what the loaded engine computes on the way."""
+        return inspect(self.engine, self._request, request)
+
+    def make_reference(self, request: protocol.MakeReference) -> protocol.ReferenceMade:
+        """Run batches and save what came out."""
+        began, count = time.perf_counter(), 0
+        for count, path in enumerate(request.paths):
+            if count and time.perf_counter() - began > request.limit_s:
+                return protocol.ReferenceMade(count=count)
+            run_batch(self.engine, self._request.source, request.batch_size, request.first + count)
+            arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
+            with Path(path).open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
+        return protocol.ReferenceMade(count=count + 1)
 
     def prepare(self, request: protocol.Prepare) -> protocol.Prepared:
         """Make one batch size ready: bind, first call, parity, evidence, warm-up."""
@@ -122,6 +147,8 @@ class EngineHost:
         [first_call] = time_calls(self.engine, 1)
         self._pss.look()
         parity = self._parity(request)
+        if parity.ok is not None and request.batches:
+            parity = check_batches(self.engine, self._request.source, request, self._tolerance)
         durations: list[int] = []
         steady = False
         busy = None
@@ -162,6 +189,10 @@ class EngineHost:
         durations, steady = warm_up(second, call)
         return [second, *durations], steady
 
+    @property
+    def _tolerance(self) -> Tolerance:
+        return tolerance_for(self._request.precision)
+
     def _parity(self, request: protocol.Prepare) -> Parity:
         outputs = self.engine.outputs()
         if outputs is None:
@@ -169,7 +200,8 @@ class EngineHost:
         if request.reference_path is None:
             return Parity(ok=None, reference=request.reference, reason="there is no reference")
         with np.load(request.reference_path, allow_pickle=False) as expected:
-            return compare_outputs(outputs, dict(expected), request.reference)
+            parity = compare_outputs(outputs, dict(expected), request.reference, self._tolerance)
+        return msgspec.structs.replace(parity, inputs=request.batch_size, failed_batch=None if parity.ok else 0)
 
 
 def _with_python(evidence: Evidence) -> Evidence:

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -66,6 +66,7 @@ class Study:
         reference: gives the expected outputs; None where no engine computes anything.
         observer: is told what happens.
         spent_s: of --max-time, by an earlier part of this study.
+        special_values: NaN, Inf and denormals in the model's weights and intermediate tensors; see `proving.py`.
     """
 
     plan: StudyPlan
@@ -75,6 +76,7 @@ class Study:
     observer: Observer
     record: StudyRecord
     spent_s: float = 0.0
+    special_values: dict[str, Any] = field(default_factory=dict)
     phase: str = "starting"
     _builds: Builds = field(default_factory=Builds)
     _early: Launch | None = None

@@ -59,7 +59,13 @@ def compare(
         list[str] | None,
         typer.Option(help="NAME=1x3x224x224, once for each input that needs it.", show_default=False),
     ] = None,
-    inputs: Annotated[str | None, typer.Option(help="An .npz file with one array for each input.")] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(help="An .npz file with one array for each input; or an image, or a folder of images (jpg, png)."),
+    ] = None,
+    reference: Annotated[
+        str, typer.Option(help="What outputs are compared with: the model in fp32, or in float64.")
+    ] = "fp32",
     seed: Annotated[int, typer.Option(help="Seed of weights, inputs and orders.", min=0)] = 0,
     twins: Annotated[
         str, typer.Option(help="Cells in which the baseline also runs against itself: smallest (batch size) or all.")

@@ -1,0 +1,45 @@
+"""What the record says of outputs: which check of an arm tells the most, and what a reader should know of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from ortbench.results.schema import ArmKey, LaunchRecord
+from ortbench.results.summary import arm_label
+
+
+def fully_checked(launches: Iterable[LaunchRecord], cells: Collection[str], arm: ArmKey) -> bool:
+    """Say whether an arm had its many inputs compared in one of these cells."""
+    return any(
+        record.cell in cells and ArmKey(record.engine, record.twin) == arm and (record.parity or {}).get("full")
+        for record in launches
+    )
+
+
+def telling_parity(launches: Sequence[LaunchRecord]) -> dict[str, Any] | None:
+    """Return the check of an arm in a cell that counts: the first that failed, else the one of the most inputs.
+
+    Of several of as many inputs it is the latest.
+    """
+    checks = [record.parity for record in launches if record.parity]
+    failed = next((parity for parity in checks if parity.get("ok") is False), None)
+    if failed or not checks:
+        return failed
+    return max(reversed(checks), key=lambda parity: parity.get("inputs") or 0)
+
+
+def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:
+    """Say of engines what is unusual in its outputs, and where fewer inputs were compared than was wanted."""
+    labels: dict[str, dict[str, None]] = {}
+    for record in launches:
+        parity, label = record.parity or {}, arm_label(ArmKey(record.engine, record.twin))
+        if not parity.get("full"):
+            continue
+        counts = (("NaN", "nan"), ("Inf", "inf"), ("denormals", "denormal"))
+        found = ", ".join(f"{parity[key]} {name}" for name, key in counts if parity.get(key))
+        if found:
+            labels.setdefault(f"outputs hold {found}, for {parity.get('inputs')} inputs", {})[label] = None
+        if parity.get("note"):
+            labels.setdefault(parity["note"], {})[label] = None
+    return [f"{', '.join(engines)}: {note}" for note, engines in labels.items()]

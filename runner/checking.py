@@ -1,0 +1,83 @@
+"""The full check of an arm before its first timing, inside its worker: many inputs, each with its reference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+
+from ortbench.engines.base import Engine
+from ortbench.models.agreement import Agreement
+from ortbench.models.inputs import distinct_inputs, make_inputs
+from ortbench.models.parity import FP32, Outputs, Parity, Tolerance
+from ortbench.models.spec import ModelSource
+from ortbench.runner import protocol
+
+
+def tolerance_for(precision: str) -> Tolerance:
+    """Return how far outputs of that lane may be from the reference."""
+    return msgspec.structs.replace(FP32, lane=precision)
+
+
+def check_batches(
+    engine: Engine,
+    source: ModelSource,
+    request: protocol.Prepare,
+    tolerance: Tolerance,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Parity:
+    """Compare batch after batch until all are compared or the time is over; then batch 0 is bound again.
+
+    Args:
+        engine: has run batch 0.
+        source: makes the inputs.
+        request: the batch size, the files with the reference's outputs, batch 0 first, and the time for them.
+        tolerance: how far outputs may be from the reference.
+        clock: seconds.
+    """
+    began = clock()
+    agreement = Agreement(request.reference, tolerance)
+    for index, path in enumerate(request.batches):
+        if index and clock() - began > request.limit_s:
+            break
+        if index:
+            run_batch(engine, source, request.batch_size, index)
+        agreement.add(_outputs(engine), _load(path))
+    compared = agreement.batches
+    if compared > 1:
+        run_batch(engine, source, request.batch_size, 0)
+    possible = distinct_inputs(source, request.batch_size, request.wanted_inputs)
+    inputs = min(compared * request.batch_size, possible)
+    return msgspec.structs.replace(
+        agreement.result(),
+        full=True,
+        inputs=inputs,
+        seconds=clock() - began,
+        note=_note(inputs, possible, request.wanted_inputs),
+    )
+
+
+def run_batch(engine: Engine, source: ModelSource, batch_size: int, index: int) -> None:
+    """Bind one batch and run it once."""
+    engine.bind(make_inputs(source, batch_size, index))
+    engine.run()
+    engine.synchronize()
+
+
+def _note(inputs: int, possible: int, wanted: int) -> str | None:
+    if inputs < possible:
+        return f"only {inputs} of {possible} inputs were compared: the time for it was over"
+    if inputs < wanted:
+        return f"only {inputs} inputs were compared: --inputs holds no more"
+    return None
+
+
+def _outputs(engine: Engine) -> Outputs:
+    return dict(engine.outputs() or {})
+
+
+def _load(path: str) -> Outputs:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
