@@ -61,14 +61,10 @@ class CellRunner:
             self._costs.pop(cell.key.id, None)
             self._study.observer.say(f"skipped {cell.key.id}: {reason}")
             return
-        began, checking_s = launch.clock(), self._checks.seconds
+        began = launch.clock()
         self._enter(launch, cell, "warming up")
         with self._study.record.spending("preparing"):
             self._prepare(launch, cell)
-        # What is checked once is no part of what the cell costs in every launch.
-        checking_s = self._checks.seconds - checking_s
-        self._study.record.time_s["preparing"] -= checking_s
-        began += checking_s
         prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
         with self._study.record.spending("rounds"):

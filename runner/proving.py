@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ortbench.runner.launch import Launch
     from ortbench.runner.study import Study
 
-# All full checks of a study together take about this share of --max-time at most; each may take two seconds anyway.
+# All full checks of a study together add about this share of --max-time at most; each may take two seconds anyway.
 _SHARE = 0.25
 _LEAST_S = 2.0
 _INSPECTION_S = 10.0
@@ -36,12 +36,10 @@ def check_limit_s(max_time_s: float, groups: int, arms: int) -> float:
 class Checks:
     """The full checks of a study.
 
-    Attributes:
-        seconds: what they have taken so far.
+    They are done once, before anything is timed: their time is neither the cell's cost nor taken from --max-time.
     """
 
     def __init__(self, study: Study) -> None:
-        self.seconds = 0.0
         self._study = study
         self._located: dict[tuple[str, int], tuple[str, str]] = {}
 
@@ -52,8 +50,8 @@ class Checks:
         path = study.reference.outputs(size) if study.reference else None
         unchecked = [key for key in keys if path and not self._checked(cell, key)]
         quick = ReferenceOutputs(study.plan.reference_name, path)
-        records = launch.prepare(cell.key, unchecked, self._full(quick, size), slice_ns) if unchecked else []
-        self._count(sum((record.parity or {}).get("seconds") or 0.0 for record in records))
+        records = launch.prepare(cell.key, unchecked, self._full(launch, quick, size), slice_ns) if unchecked else []
+        self._count(launch, sum((record.parity or {}).get("seconds") or 0.0 for record in records))
         records += launch.prepare(cell.key, [key for key in keys if key not in unchecked], quick, slice_ns)
         return [follow for record in records for follow in self._follow_up(launch, cell, record)]
 
@@ -66,7 +64,7 @@ class Checks:
     def _group(self, cell: PlannedCell) -> Sequence[PlannedCell]:
         return next(group for group in self._study.plan.groups if cell in group)
 
-    def _full(self, quick: ReferenceOutputs, batch_size: int) -> ReferenceOutputs:
+    def _full(self, launch: Launch, quick: ReferenceOutputs, batch_size: int) -> ReferenceOutputs:
         study, began = self._study, time.perf_counter()
         plan = study.plan
         limit_s = check_limit_s(plan.settings.max_time_s, len(plan.groups), max(len(cell.arms) for cell in plan.cells))
@@ -76,12 +74,14 @@ class Checks:
                 batches = study.reference.batches(batch_size, WANTED_INPUTS, limit_s)
         except OrtbenchError as error:
             study.observer.say(f"outputs are compared for one batch only: {error}")
-        self._count(time.perf_counter() - began)
+        self._count(launch, time.perf_counter() - began)
         return ReferenceOutputs(quick.engine, quick.path, batches, WANTED_INPUTS, limit_s)
 
-    def _count(self, seconds: float) -> None:
-        self.seconds += seconds
+    def _count(self, launch: Launch, seconds: float) -> None:
+        """Give time back that the study's clock and the cell's preparing were charged."""
+        launch.lost_s += seconds
         self._study.record.time_s["parity"] += seconds
+        self._study.record.time_s["preparing"] -= seconds
 
     def _follow_up(self, launch: Launch, cell: PlannedCell, record: LaunchRecord) -> list[LaunchRecord]:
         """Return the record; of an arm that disagrees with the place in its reason, and for its other cells too."""
@@ -105,11 +105,7 @@ class Checks:
             self._study.observer.say(f"{label} disagrees in {cell.key.id}: looking for where that begins")
             place = locate(launch.plan(ArmKey(record.engine, record.twin)), cell.key.batch_size, record.parity or {})
             self._located[key] = cell.key.id, place
-            # The other arms' time is not spent on it.
-            spent = time.perf_counter() - began
-            launch.lost_s += spent
-            self._study.record.time_s["parity"] += spent
-            self._study.record.time_s["preparing"] -= spent
+            self._count(launch, time.perf_counter() - began)
         where, place = self._located[key]
         return place if where == cell.key.id else f"{place} (found in {where})"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.errors import InputShapeError, ModelError
-from ortbench.models.inputs import load_inputs_file, make_inputs, resolve_shapes
+from ortbench.models.inputs import distinct_inputs, load_inputs_file, make_inputs, resolve_shapes
 from ortbench.models.spec import ModelSource, TensorSpec
 
 IMAGE = TensorSpec("image", ("batch", 3, 4, 4))
@@ -152,3 +152,31 @@ def test_a_single_array_is_no_inputs_file(tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.zeros(3))
     with pytest.raises(InputShapeError, match="expected an .npz file of named arrays"):
         load_inputs_file(tmp_path / "in.npy")
+
+
+def test_each_batch_has_other_values_and_batch_0_those_of_the_seed_alone() -> None:
+    batches = [make_inputs(source(IMAGE), 2, index)["image"] for index in range(3)]
+    np.testing.assert_array_equal(batches[0], make_inputs(source(IMAGE), 2)["image"])
+    assert not any(np.array_equal(batches[0], other) for other in batches[1:])
+    assert not np.array_equal(batches[1], batches[2])
+    np.testing.assert_array_equal(batches[1], make_inputs(source(IMAGE), 2, 1)["image"])
+
+
+def test_each_batch_takes_the_next_rows_of_a_file(tmp_path: Path) -> None:
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    np.savez(tmp_path / "in.npz", x=rows)
+    of_file = source(TensorSpec("x", ("batch", 2)), inputs_file=str(tmp_path / "in.npz"))
+    np.testing.assert_array_equal(make_inputs(of_file, 2, 1)["x"], rows[[2, 3]])
+    np.testing.assert_array_equal(make_inputs(of_file, 2, 2)["x"], rows[[4, 0]])
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(1, 64), (3, 66), (64, 64), (256, 256)])
+def test_as_many_inputs_as_are_wanted_in_whole_batches(batch_size: int, expected: int) -> None:
+    assert distinct_inputs(source(IMAGE), batch_size, 64) == expected
+
+
+def test_a_file_gives_no_more_inputs_than_it_has(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=np.zeros((5, 2), np.float32))
+    of_file = source(TensorSpec("x", ("batch", 2)), inputs_file=str(tmp_path / "in.npz"))
+    assert distinct_inputs(of_file, 2, 64) == 5
+    assert distinct_inputs(of_file, 2, 3) == 4

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ortbench.models.parity import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, compare_outputs
+from ortbench.models.parity import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Tolerance, compare_outputs
 
 FLOATS = npst.arrays(np.float32, npst.array_shapes(max_dims=3), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -71,3 +71,52 @@ def test_text_outputs_are_compared_by_value() -> None:
     words = np.array(["a", "b"])
     assert compare_outputs({"y": words}, {"y": words}, "ort").ok
     assert not compare_outputs({"y": words[::-1]}, {"y": words}, "ort").ok
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+def test_integers_must_be_equal_however_large_they_are(dtype: str) -> None:
+    expected = np.array([100, 1, 2, 3], dtype)
+    output = expected.copy()
+    assert compare_outputs({"y": output}, {"y": expected}, "ort").ok
+    output[0] += 1
+    parity = compare_outputs({"y": output}, {"y": expected}, "ort")
+    assert (parity.ok, parity.max_abs_error) == (False, 1.0)
+    assert parity.reason == "output 'y' differs in 1 of 4 values, by at most 1"
+
+
+def test_booleans_must_be_equal() -> None:
+    assert compare_outputs({"y": np.array([True])}, {"y": np.array([True])}, "ort").ok
+    assert not compare_outputs({"y": np.array([True])}, {"y": np.array([False])}, "ort").ok
+
+
+def test_the_imaginary_part_counts() -> None:
+    assert compare_outputs({"y": np.array([1 + 2j])}, {"y": np.array([1 + 2j])}, "ort").ok
+    assert compare_outputs({"y": np.array([1 + 2j])}, {"y": np.array([1 + 1j])}, "ort").max_abs_error == 1.0
+
+
+def test_a_tolerance_may_ask_for_a_cosine() -> None:
+    tolerance = Tolerance(absolute=10, relative=0, min_cosine=0.99, lane="int8", source="here")
+    y = np.array([1.0, 0.0])
+    parity = compare_outputs({"y": np.array([1.0, 1.0])}, {"y": y}, "torch", tolerance)
+    assert parity.reason == "output 'y' has the cosine 0.707107, less than the 0.99 that int8 asks for"
+    assert parity.tolerance == tolerance
+    assert compare_outputs({"y": np.array([5.0, 0.0])}, {"y": y}, "torch", tolerance).ok
+
+
+@given(st.floats(1e-6, 10), st.floats(0, 1), st.floats(0, 20))
+def test_the_tolerance_given_decides(absolute: float, relative: float, error: float) -> None:
+    tolerance = Tolerance(absolute=absolute, relative=relative)
+    parity = compare_outputs({"y": np.array([error, 4.0])}, {"y": np.array([0.0, 4.0])}, "torch", tolerance)
+    assert parity.ok is (error <= absolute + relative * 4.0)
+
+
+def test_distinct_classes_of_the_reference_are_counted() -> None:
+    scores = np.eye(3, dtype=np.float32)[[0, 0, 2]]
+    assert compare_outputs({"y": scores}, {"y": scores}, "torch").classes == 2
+    assert compare_outputs({"y": scores[:, 0]}, {"y": scores[:, 0]}, "torch").classes is None
+
+
+def test_unusual_numbers_in_the_outputs_are_counted() -> None:
+    y = np.array([np.nan, np.inf, 1e-40, 1.0], np.float32)
+    parity = compare_outputs({"y": y}, {"y": y}, "torch")
+    assert (parity.ok, parity.nan, parity.inf, parity.denormal) == (True, 1, 1, 1)
