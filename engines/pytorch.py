@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,10 @@ class TorchEngine(TorchFamilyEngine):
         super().bind(inputs)
 
     def intermediates(self, visit: Callable[[str, NDArray[np.generic]], None]) -> bool:
-        """Show the output of every layer without layers of its own; one that is called twice shows twice."""
+        """Show the output of every layer without layers of its own; a second call of one under a name of its own."""
+        calls: Counter[str] = Counter()
         hooks = [
-            module.register_forward_hook(_showing(name, visit))
+            module.register_forward_hook(_showing(name, calls, visit))
             for name, module in self._call.named_modules()
             if not any(module.children())
         ]
@@ -56,9 +58,14 @@ def _widened(array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _showing(name: str, visit: Callable[[str, NDArray[np.generic]], None]) -> Any:
+def _showing(name: str, calls: Counter[str], visit: Callable[[str, NDArray[np.generic]], None]) -> Any:
     def show(_module: Any, _inputs: Any, output: Any) -> None:
-        if hasattr(output, "numpy"):
-            visit(name, output.detach().cpu().numpy())
+        if not hasattr(output, "numpy"):
+            return
+        calls[name] += 1
+        shown = name if calls[name] == 1 else f"{name}, call {calls[name]}"
+        # numpy has no bfloat16. The copy is needed: the next layer may write over this one's output.
+        tensor = output.float() if str(output.dtype) == "torch.bfloat16" else output
+        visit(shown, tensor.detach().cpu().numpy().copy())
 
     return show

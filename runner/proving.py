@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ortbench.runner.launch import Launch
     from ortbench.runner.study import Study
 
-# All full checks of a study together add about this share of --max-time at most; each may take two seconds anyway.
+# All full checks of a study together add about this share of --max-time at most; each may take five seconds anyway.
 _SHARE = 0.25
-_LEAST_S = 2.0
+_LEAST_S = 5.0
 _INSPECTION_S = 10.0
 
 

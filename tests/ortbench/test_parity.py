@@ -38,12 +38,12 @@ def test_a_wrong_arm_is_never_timed_and_the_place_is_named(ortbench: CommandLine
     assert outcome.status == 3
     place = "the first tensor that differs is 'relu' (node Relu 'node_relu')"
     for cell, end in zip(summary()["cells"], (place, f"{place} (found in {{}})"), strict=True):
-        right, wrong = cell["arms"][:2]
+        wrong = cell["arms"][1]
         assert (wrong["status"], wrong["speedup"], wrong["samples"]) == ("invalid", None, 0)
-        assert right["parity"]["ok"] is True
         assert wrong["reason"].startswith("parity failed: output 'output' differs by ")
         first = f"b1-t{cell['threads']}"
         assert wrong["reason"].endswith(end.format(first))
+    assert summary()["cells"][0]["arms"][0]["parity"]["ok"] is True
     assert engine not in {line.engine for line in read_rounds(Path("out"))}
     assert "that fp32 allows; the first tensor that differs is 'relu'" in outcome.stdout
 

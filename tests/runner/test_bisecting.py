@@ -115,6 +115,25 @@ def test_a_wrong_layer_of_an_eager_module_is_named(tiny: protocol.Bisect) -> Non
             engine._inference_mode.__exit__(None, None, None)
 
 
+def test_layers_that_are_written_over_or_called_twice_are_no_difference(tiny: protocol.Bisect) -> None:
+    engine = TorchEngine()
+    try:
+        engine.load(tiny.request)
+        relu = torch.nn.ReLU(inplace=True)
+        layers = [torch.nn.BatchNorm2d(3).eval(), relu, torch.nn.BatchNorm2d(3).eval(), relu]
+        with torch.inference_mode(mode=False):
+            engine._call = torch.nn.Sequential(*layers, torch.nn.Conv2d(3, 2, 3), relu).requires_grad_(
+                requires_grad=False
+            )
+        expected: dict[str, object] = {}
+        engine.bind(make_inputs(tiny.request.source, 2))
+        assert engine.intermediates(expected.__setitem__)
+        assert list(expected) == ["0", "1", "2", "1, call 2", "4", "1, call 3"]
+        assert first_layer(tiny, expected, engine) == "no layer differs from eager PyTorch on the CPU by more than that"
+    finally:
+        engine._inference_mode.__exit__(None, None, None)
+
+
 def test_an_engine_that_shows_nothing_cannot_be_bisected(tiny: protocol.Bisect) -> None:
     engine = TorchScriptEngine()
     try:
