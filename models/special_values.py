@@ -49,7 +49,7 @@ def count_special_values(name: str, array: NDArray[np.generic]) -> SpecialValues
     if array.dtype.kind != "f":
         return SpecialValues(tensors=1)
     magnitudes = np.abs(array)
-    smallest = np.finfo(array.dtype).smallest_normal
+    smallest = np.finfo(array.dtype.name).smallest_normal
     found = SpecialValues(
         nan=int(np.count_nonzero(np.isnan(magnitudes))),
         inf=int(np.count_nonzero(np.isinf(magnitudes))),

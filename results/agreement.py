@@ -26,7 +26,8 @@ def telling_parity(launches: Sequence[LaunchRecord]) -> dict[str, Any] | None:
     failed = next((parity for parity in checks if parity.get("ok") is False), None)
     if failed or not checks:
         return failed
-    return max(reversed(checks), key=lambda parity: parity.get("inputs") or 0)
+    most: int = max(parity.get("inputs") or 0 for parity in checks)
+    return next(parity for parity in reversed(checks) if (parity.get("inputs") or 0) == most)
 
 
 def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:

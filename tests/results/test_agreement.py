@@ -30,12 +30,12 @@ def test_the_check_of_the_most_inputs_tells_the_most() -> None:
 
 
 def test_of_equal_checks_the_latest_is_shown() -> None:
-    later = QUICK | {"max_abs_error": 2.0}
+    later: dict[str, Any] = QUICK | {"max_abs_error": 2.0}
     assert telling_parity([record(**QUICK), record(**later)]) == later
 
 
 def test_one_failure_outweighs_every_success() -> None:
-    failed = {"ok": False, "inputs": 1}
+    failed: dict[str, Any] = {"ok": False, "inputs": 1}
     assert telling_parity([record(**FULL), record(**failed)]) == failed
 
 
