@@ -85,6 +85,7 @@ ENTRIES = (
         other_targets=OTHER_TARGETS,
         named_targets=(PLUGIN,),
         check=check_ort_options,
+        examines=True,
         module="ortbench.engines.ort",
         class_name="OrtEngine",
         libraries=("onnxruntime",),

@@ -25,6 +25,8 @@ class EngineEntry:
         other_targets: accepted too, and found by `:*`, but listed only where this engine is asked about.
         named_targets: accepted by name only, since they need options to mean anything.
         check: refuses a target and options that contradict each other; told them and the spelling.
+        examines: `build` reads what `evidence` will want of the model, so that it costs the study no time; nothing is
+            missing where it cannot.
         computes: it gives outputs that can be compared with the reference.
         fake: it measures the harness or plays a part; never a result.
     """
@@ -40,6 +42,7 @@ class EngineEntry:
     runs_onnx_files: bool = False
     precisions: tuple[str, ...] = ("fp32",)
     builds: bool = False
+    examines: bool = False
     computes: bool = True
     fake: bool = False
     other_targets: tuple[str, ...] = ()

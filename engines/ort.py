@@ -48,6 +48,14 @@ class OrtEngine(Engine):
             return Availability(version=version, reason=reason, remedy=GPU_REMEDY if on_gpu else provider.needs)
         return Availability(version=version, device="NVIDIA GPU" if on_gpu else provider.needs)
 
+    @classmethod
+    def build(cls, request: LoadRequest) -> bool:
+        """Read the model's graph before the study; `evidence` finds it in the cache."""
+        import onnxruntime
+
+        graph_facts(request, file_sha256(Path(request.artifact or "")), str(onnxruntime.__version__))
+        return True
+
     def load(self, request: LoadRequest) -> None:
         """Create the session with explicit threads; refuse it if it dropped the provider asked for.
 

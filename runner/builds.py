@@ -39,6 +39,9 @@ class Builds:
     def make(self, engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> None:
         """Build what `request` needs, unless the engine builds nothing or it was built in this study."""
         key = _key(engine, request)
+        if engine.entry.examines and key not in self._made:
+            _run(engine, request)
+            self._made[key] = Build()
         if not engine.entry.builds or key in self._made:
             return
         say(f"building {engine.label} for {request.threads} threads, unless it was built before")

@@ -141,3 +141,13 @@ def test_a_provider_of_this_machine_runs_the_model(target: str, model: Path) -> 
     np.testing.assert_allclose(output, expected, rtol=1e-3, atol=1e-4)
     assert evidence.placement is not None
     assert evidence.placement.requested_share >= 0.5
+
+
+def test_the_graph_is_read_before_the_study(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    request = loaded(model, cache=cache)._request
+    assert OrtEngine.build(request)
+    monkeypatch.setattr("ortbench.engines.ort_graph._ask", lambda _: pytest.fail("it was read again"))
+    _, evidence = ran(loaded(model, cache=cache))
+    assert evidence.placement is not None
+    assert evidence.placement.fusions
