@@ -12,7 +12,7 @@ _NS_PER_S = 1_000_000_000
 # Shorter stretches say little: the system counts a running thread's time in steps of up to 10 ms.
 _LOOK_NS = 50_000_000
 _MOST_LOOKS = 10
-_ENOUGH_NS = 20_000_000
+_ENOUGH_NS = 10_000_000
 _BUSY_SHARE = 0.05
 
 

@@ -55,7 +55,7 @@ def test_threads_are_read_precisely_where_the_system_counts_so_and_in_ticks_else
         ((100, 5), 2),
         ((100, 33, 33, 33), 4),  # three that share one CPU
         ((100, *(6.7,) * 15), 16),  # fifteen that share one CPU
-        ((19, 19, 19), None),  # too little to tell
+        ((9, 9, 9), None),  # too little to tell
         ((), None),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ortbench.runner import energy
+from ortbench.runner import energy, gpu
 from ortbench.runner.energy import EnergyMeter, obstacle, packages, used_uj
 
 
@@ -68,11 +68,11 @@ def test_without_counters_there_is_no_figure(tmp_path: Path) -> None:
 def test_an_arm_on_the_gpu_is_charged_the_gpus_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", "1000")
     readings = iter([7000, 9000])
-    monkeypatch.setattr(energy.gpu, "energy_uj", lambda: next(readings))
+    monkeypatch.setattr(gpu, "energy_uj", lambda: next(readings))
     meter = EnergyMeter(tmp_path)
     meter.begin(on_gpu=True)
     assert meter.end() == 2000
-    monkeypatch.setattr(energy.gpu, "energy_uj", lambda: None)
+    monkeypatch.setattr(gpu, "energy_uj", lambda: None)
     meter.begin(on_gpu=True)
     assert meter.end() is None
 
