@@ -18,7 +18,8 @@ def alt_text(title: str, rows: Sequence[Mapping[str, Any]], series: str, place: 
         rows: the points.
         series: the column that tells lines apart.
         place: the column of the other axis.
-        value: the column of the figures; with `_low` and `_high` beside it where there are intervals.
+        value: the column of the figures; with `_low` and `_high` beside it where there are intervals, and `state`
+            where some are invalid or undecided.
     """
     figures: dict[Any, list[str]] = {}
     for row in rows[:_MOST_FIGURES]:
@@ -31,9 +32,10 @@ def alt_text(title: str, rows: Sequence[Mapping[str, Any]], series: str, place: 
 def _figure(row: Mapping[str, Any], value: str) -> str:
     text = format_significant(row[value])
     low, high = row.get(f"{value}_low"), row.get(f"{value}_high")
-    if low is None or high is None or low == high:
-        return text
-    return f"{text} ({format_significant(low)} to {format_significant(high)})"
+    if low is not None and high is not None and low != high:
+        text += f" ({format_significant(low)} to {format_significant(high)})"
+    state = row.get("state", "ok")
+    return text if state == "ok" else f"{text} {state}"
 
 
 def _words(value: Any) -> str:

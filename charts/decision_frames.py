@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ortbench.charts.frames import Row, combination_name
+from ortbench.charts.hollow import UNDECIDED, is_solid, standing
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.units import format_significant
 
-UNDECIDED = ("inconclusive", "withheld")
 # What is stacked, in the order in which a first use meets it.
 COLD_PARTS = ("import", "load", "first call", "until steady")
 
@@ -30,7 +30,7 @@ def speedup_rows(cells: Sequence[CellSummary]) -> list[Row]:
             "ratio_low": (arm.speedup.ci95 or (arm.speedup.ratio,) * 2)[0],
             "ratio_high": (arm.speedup.ci95 or (arm.speedup.ratio,) * 2)[1],
             "ratio_label": f"{arm.speedup.ratio:.2f}x",
-            "valid": arm.status == "ok" and arm.speedup.verdict not in UNDECIDED,
+            **_standing(arm),
         }
         for cell, arm in _arms(cells)
         if arm.speedup
@@ -49,6 +49,7 @@ def pareto_rows(cells: Sequence[CellSummary]) -> list[Row]:
             "latency": arm.latency_ms.median,
             "throughput": arm.throughput_per_s,
             "name": f"{arm.engine}, batch {cell.batch_size}, {_threads(cell.threads)}",
+            **_standing(arm),
         }
         for cell, arm in _arms(cells)
         if arm.status == "ok" and arm.latency_ms and arm.throughput_per_s
@@ -81,6 +82,7 @@ def scaling_rows(cells: Sequence[CellSummary]) -> list[Row]:
                     "threads": cell.threads,
                     "efficiency": efficiency,
                     "efficiency_label": f"{efficiency:.0%}",
+                    **_standing(arm),
                 }
             )
     return rows if any(row["threads"] > 1 for row in rows) else []
@@ -97,8 +99,10 @@ def cold_rows(cells: Sequence[CellSummary]) -> list[Row]:
         first_call = (arm.cold.first_call_ms or 0.0) / 1e3
         after = max(0.0, (arm.cold.time_to_steady_s or first_call) - first_call)
         parts = (arm.cold.import_s or 0.0, arm.cold.load_s or 0.0, first_call, after)
+        # A bar of parts cannot be hollow, so the name says it.
+        name_told = arm.engine if arm.status == "ok" else f"{arm.engine} ({arm.status})"
         rows += [
-            {"engine": arm.engine, "part": name, "place": place, "seconds": seconds}
+            {"engine": name_told, "part": name, "place": place, "seconds": seconds}
             for place, (name, seconds) in enumerate(zip(COLD_PARTS, parts, strict=True))
         ]
     return rows
@@ -115,6 +119,9 @@ def memory_rows(cells: Sequence[CellSummary]) -> list[Row]:
             "pss": arm.pss_mib,
             "memory_label": format_significant(arm.memory_mib),
             "pss_label": "" if arm.pss_mib is None else format_significant(arm.pss_mib),
+            # Memory is not compared with the baseline's, so nothing about it is undecided.
+            "valid": arm.status == "ok",
+            "state": arm.status,
         }
         for cell, arm in _arms(cells)
         if arm.memory_mib is not None and cell.threads == most
@@ -127,7 +134,7 @@ def winner_rows(cells: Sequence[CellSummary], baseline: str) -> list[Row]:
 
 
 def _winner(cell: CellSummary, baseline: str) -> Row | None:
-    ranked = sorted(_usable(cell), key=lambda pair: pair[1])
+    ranked = sorted(_relative(cell, baseline), key=lambda pair: pair[1])
     if len(ranked) < 2:
         return None
     (first, fast), (second, slow) = ranked[:2]
@@ -139,7 +146,27 @@ def _winner(cell: CellSummary, baseline: str) -> Row | None:
         "lead": slow / fast,
         "lead_label": f"{slow / fast:.2f}x" + ("" if shown else " ?"),
         "valid": shown,
+        "state": "ok" if shown else UNDECIDED,
     }
+
+
+def unwon_rows(cells: Sequence[CellSummary], baseline: str) -> list[Row]:
+    """Return the cells in which fewer than two engines have a figure that counts, and what became of the others."""
+    return [
+        {"batch_size": cell.batch_size, "threads": cell.threads, "why": ", ".join(states) or "one engine"}
+        for cell in cells
+        if _winner(cell, baseline) is None
+        for states in [list(dict.fromkeys(arm.status for arm in cell.arms if arm.status != "ok" and not arm.twin))]
+    ]
+
+
+def _relative(cell: CellSummary, baseline: str) -> list[tuple[ArmSummary, float]]:
+    """Return each usable arm's latency: over the baseline's, paired by round, where all have that; else in ms."""
+    arms = [arm for arm in cell.arms if arm.status == "ok" and arm.latency_ms and not arm.twin]
+    paired = [(arm, 1 / arm.speedup.ratio if arm.speedup else 1.0) for arm in arms]
+    if all(arm.speedup or arm.engine == baseline for arm in arms):
+        return paired
+    return [(arm, arm.latency_ms.median) for arm in arms if arm.latency_ms]
 
 
 def _is_shown(first: ArmSummary, second: ArmSummary, baseline: str) -> bool:
@@ -152,8 +179,9 @@ def _is_shown(first: ArmSummary, second: ArmSummary, baseline: str) -> bool:
     return bool(one and other and one[0] > other[1])
 
 
-def _usable(cell: CellSummary) -> list[tuple[ArmSummary, float]]:
-    return [(arm, arm.latency_ms.median) for arm in cell.arms if arm.status == "ok" and arm.latency_ms and not arm.twin]
+def _standing(arm: ArmSummary) -> Row:
+    state = standing(arm)
+    return {"valid": is_solid(state), "state": state}
 
 
 def _arms(cells: Sequence[CellSummary]) -> Iterator[tuple[CellSummary, ArmSummary]]:

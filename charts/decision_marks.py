@@ -8,37 +8,37 @@ from typing import Any
 import altair as alt
 
 from ortbench.charts.alt import alt_text
+from ortbench.charts.axes import AXIS_TITLES, batch_axis, log_axis, log_scale, log_ticks, thread_axis
 from ortbench.charts.decision_frames import COLD_PARTS
 from ortbench.charts.frames import Row
-from ortbench.charts.marks import VALIDATE, batch_axis
-from ortbench.charts.theme import CONFIG, HEIGHT, MUTED, PALETTE, WIDTH, named_scales
+from ortbench.charts.hollow import hollow_note, lines_of
+from ortbench.charts.marks import VALIDATE
+from ortbench.charts.theme import CONFIG, FILLED_AND_HOLLOW, HEIGHT, MUTED, OUTLINE, PALETTE, WIDTH, named_scales
 
 _LABEL_SIZE = 10
-_LOG = alt.Scale(type="log", nice=False)
+# More bars than this side by side leave no room for figures that lie flat.
+_MOST_FLAT_LABELS = 18
 
 
 def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about: str, interval: str) -> dict[str, Any]:
     """Return speedup against batch size, both axes logarithmic: twice as fast is as far above 1 as half is below."""
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
-    y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=alt.Scale(type="log", nice=False, padding=25))
+    ticks = log_ticks([1, *(row[name] for row in rows for name in ("ratio_low", "ratio_high"))])
+    y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=log_scale(), axis=log_axis(ticks))
     color = _color(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
-    points = [
-        base.transform_filter(test).mark_point(size=70, opacity=1, **look).encode(y=y, color=color)
-        for test, look in (("datum.valid", {"filled": True}), ("!datum.valid", {"filled": False, "fill": "white"}))
-    ]
-    text = base.mark_text(dx=6, align="left", dy=-8, fontSize=_LABEL_SIZE).encode(
-        y=y, text="ratio_label:N", color=color
-    )
+    points = _points(base, y, color)
+    figures = base.encode(y=y, text="ratio_label:N")
+    place = {"dx": 6, "align": "left", "dy": -8, "fontSize": _LABEL_SIZE}
+    text = [figures.mark_text(**place, **OUTLINE), figures.mark_text(**place).encode(color=color)]
     same = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED).encode(y="one:Q")
-    note = f"vertical lines: {interval}; dashed: as fast as the baseline"
-    if not all(row["valid"] for row in rows):
-        note += "; hollow: no difference shown, or not to be compared"
+    bounded = any(row["ratio_low"] != row["ratio_high"] for row in rows)
+    notes = [f"vertical lines: {interval}" if bounded else "without intervals: too few launches, or none given"]
     return _finish(
-        alt.layer(same, line, bar, text, *points),
+        alt.layer(same, line, bar, *text, *points),
         "Speedup vs Batch size",
-        [about, note],
+        [about, *lines_of([*notes, "dashed: as fast as the baseline", hollow_note(rows)])],
         alt_text(f"Speedup over {baseline}", rows, "engine", "batch_size", "ratio"),
     )
 
@@ -46,24 +46,23 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
 def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
     """Return throughput against latency: the front that nothing beats in both, with the chosen point named."""
     base = alt.Chart(alt.InlineData(values=rows))
-    log = alt.Scale(type="log", nice=False, padding=25)
-    axis = alt.Axis(labelOverlap=True)
-    x = alt.X("latency:Q", title="Latency per batch (ms)", scale=log, axis=axis)
-    y = alt.Y("throughput:Q", title="Throughput (inferences/s)", scale=log, axis=axis)
+    x, y = (
+        channel(f"{name}:Q", title=AXIS_TITLES[name], scale=log_scale(), axis=log_axis(log_ticks(_column(rows, name))))
+        for channel, name in ((alt.X, "latency"), (alt.Y, "throughput"))
+    )
     front = base.transform_filter("datum.front")
     line = front.mark_line(color=MUTED, strokeDash=[5, 4], interpolate="step-after").encode(x=x, y=y)
-    points = base.mark_point(size=70, filled=True).encode(
-        x=x, y=y, color=_color(engines, rows), opacity=alt.condition("datum.front", alt.value(1), alt.value(0.35))
-    )
+    opacity = alt.condition("datum.front", alt.value(1), alt.value(0.35))
+    points = _points(base.encode(x=x, opacity=opacity), y, _color(engines, rows))
     chosen = base.transform_filter("datum.chosen")
     ring = chosen.mark_point(size=260, color=MUTED, strokeWidth=2).encode(x=x, y=y)
     name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold").encode(x=x, y=y, text="name:N")
-    outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", stroke="white", strokeWidth=4)
-    notes = "dashed: the front, where more throughput costs latency; ring: the most throughput for its latency"
+    outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", **OUTLINE)
+    notes = ["dashed: the front, where more throughput costs latency", "ring: the most throughput for its latency"]
     return _finish(
-        alt.layer(line, points, ring, outline.encode(x=x, y=y, text="name:N"), name),
+        alt.layer(line, *points, ring, outline.encode(x=x, y=y, text="name:N"), name),
         "Latency vs Throughput",
-        [about, notes],
+        [about, *lines_of([*notes, hollow_note(rows)])],
         alt_text(
             "Latency vs Throughput, the front", [row for row in rows if row["front"]], "name", "latency", "throughput"
         ),
@@ -72,42 +71,48 @@ def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
 
 def scaling_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
     """Return the share of each thread's power that is used, against the thread count; the ideal line is 100 %."""
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
-    )
+    base = alt.Chart(alt.InlineData(values=rows)).encode(x=thread_axis())
     y = alt.Y("efficiency:Q", title="Scaling efficiency", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
     color = _color(engines, rows)
-    line = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=60)).encode(y=y, color=color)
+    line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     few = len(_distinct(rows, "threads")) * len(_distinct(rows, "engine")) <= 12
     text = base.mark_text(dy=-12, fontSize=_LABEL_SIZE).encode(y=y, text="efficiency_label:N", color=color)
     ideal = alt.Chart(alt.InlineData(values=[{"ideal": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED)
-    layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else [])]
-    notes = "latency with one thread ÷ (threads · latency with so many); dashed: ideal"
+    layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else []), *_points(base, y, color)]
+    notes = ["latency with one thread ÷ (threads · latency with so many)", "dashed: ideal", hollow_note(rows)]
     return _finish(
         alt.layer(*layers),
         "Threads vs Scaling efficiency",
-        [about, notes],
+        [about, *lines_of(notes)],
         alt_text("Scaling efficiency", rows, "engine", "threads", "efficiency"),
     )
 
 
-def winner_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
-    """Return the fastest engine for every thread count and batch size, and by how much it leads the next."""
+def winner_chart(rows: list[Row], unwon: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
+    """Return the fastest engine for every thread count and batch size, and by how much it leads the next.
+
+    A lead that may be chance is a hollow tile; a cell without two figures says why.
+    """
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("batch_size:O", title="Batch size", sort="ascending"),
+        x=thread_axis(), y=alt.Y("batch_size:O", title="Batch size", sort="ascending")
     )
-    opacity = alt.condition("datum.valid", alt.value(0.9), alt.value(0.35))
-    tiles = base.mark_rect(stroke="white").encode(color=_color(engines, rows, always=True), opacity=opacity)
-    size = 12 if len(_distinct(rows, "threads")) <= 8 else 9
+    color = _color(engines, rows, always=True)
+    tiles = base.transform_filter("datum.valid").mark_rect(stroke="white").encode(color=color)
+    # A band's whole width would put neighbours' frames onto each other.
+    inset = {"width": {"band": 0.94}, "height": {"band": 0.86}}
+    frames = base.transform_filter("!datum.valid").mark_rect(filled=False, fill="white", strokeWidth=2, **inset)
+    size = 12 if len(_distinct([*rows, *unwon], "threads")) <= 8 else 9
     text = base.mark_text(fontSize=size).encode(
         text="lead_label:N", color=alt.condition("datum.valid", alt.value("white"), alt.value("black"))
     )
-    notes = "figures: how far it leads the next; pale and ?: the lead may be chance"
+    empty = base.properties(data=alt.InlineData(values=unwon)).mark_text(fontSize=size, color=MUTED, fontStyle="italic")
+    layers = [tiles, frames.encode(color=color), text, *([empty.encode(text="why:N")] if unwon else [])]
+    notes = ["figures: how far it leads the next"]
+    notes += ["hollow and ?: the lead may be chance"] if not all(row["valid"] for row in rows) else []
     return _finish(
-        alt.layer(tiles, text),
+        alt.layer(*layers),
         "The fastest engine",
-        [about, notes],
+        [about, *lines_of(notes)],
         alt_text(
             "The fastest engine and its lead",
             [row | {"cell": f"batch size {row['batch_size']} threads {row['threads']}"} for row in rows],
@@ -153,15 +158,22 @@ def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     )
     color = _color(engines, rows)
     known = [row for row in rows if row["pss"] is not None]
+    valid, hollow = base.transform_filter("datum.valid"), base.transform_filter("!datum.valid")
     peak = alt.Y("memory:Q", title="Memory of the process (MiB)")
-    layers = [base.mark_bar(opacity=0.35 if known else 1).encode(y=peak, color=color)]
-    layers += [base.mark_bar().encode(y="pss:Q", color=color)] if known else []
-    layers += [base.mark_text(dy=-7, fontSize=_LABEL_SIZE).encode(y=peak, text="memory_label:N")]
-    layers += [base.mark_text(dy=9, fontSize=_LABEL_SIZE).encode(y="pss:Q", text="pss_label:N")] if known else []
+    # Figures stand beside each other while there is room, and upright where there is not.
+    few = len(rows) <= _MOST_FLAT_LABELS
+    above, below = ({"dy": -7}, {"dy": 9}) if few else ({"angle": 270, "align": "left", "dx": 4}, {})
+    layers = [valid.mark_bar(opacity=0.35 if known else 1).encode(y=peak, color=color)]
+    layers += [hollow.mark_bar(filled=False, strokeWidth=2).encode(y=peak, color=color)]
+    layers += [valid.mark_bar().encode(y="pss:Q", color=color)] if known else []
+    layers += [base.mark_text(fontSize=_LABEL_SIZE, **above).encode(y=peak, text="memory_label:N")]
+    if known and few:
+        layers.append(base.mark_text(fontSize=_LABEL_SIZE, **below).encode(y="pss:Q", text="pss_label:N"))
     told = [alt_text("Peak resident memory, MiB", rows, "engine", "batch_size", "memory")]
     told += [alt_text("Proportional set size, MiB", known, "engine", "batch_size", "pss")] if known else []
-    note = "full bars: proportional set size; pale: peak resident set" if known else "peak resident set"
-    return _finish(alt.layer(*layers), "Memory", [about, note], " ".join(told))
+    shown = "full bars: proportional set size; pale: peak resident set" if known else "peak resident set"
+    notes = lines_of([f"{shown}, of the whole process, so far as the launch got", hollow_note(rows)])
+    return _finish(alt.layer(*layers), "Memory", [about, *notes], " ".join(told))
 
 
 def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
@@ -170,7 +182,12 @@ def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
         alt.Chart(alt.InlineData(values=rows))
         .mark_line(interpolate="step-after", strokeWidth=2)
         .encode(
-            x=alt.X("latency:Q", title="Latency per batch (ms)", axis=alt.Axis(labelOverlap=True), scale=_LOG),
+            x=alt.X(
+                "latency:Q",
+                title=AXIS_TITLES["latency"],
+                axis=log_axis(log_ticks(_column(rows, "latency"))),
+                scale=log_scale(padding=0),
+            ),
             y=alt.Y("share:Q", title="Share of calls", axis=alt.Axis(format="%")),
             color=_color(engines, rows),
         )
@@ -186,7 +203,8 @@ def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
 def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
     """Return how the rounds went over time, with disturbed ones crossed, and the machine's own speed behind them."""
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=alt.X("started:Q", title="Seconds since the study began"))
-    y = alt.Y("relative:Q", title="Latency ÷ its median", scale=_LOG)
+    ticks = log_ticks(_column([*rows, *speed], "relative"))
+    y = alt.Y("relative:Q", title="Latency ÷ its median", scale=log_scale(padding=5), axis=log_axis(ticks))
     quiet = base.transform_filter("datum.valid").mark_point(filled=True, size=14, opacity=0.6)
     cross = base.transform_filter("!datum.valid").mark_point(
         shape="cross", size=45, angle=45, color="#b00020", opacity=0.8
@@ -203,6 +221,18 @@ def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], abou
         [about, *([notes.removeprefix("; ")] if notes else [])],
         _told_rounds(rows),
     )
+
+
+def _points(base: alt.Chart, y: alt.Y, color: alt.Color) -> list[alt.Chart]:
+    """Return the filled and the hollow points of a chart."""
+    return [
+        base.transform_filter(test).mark_point(size=70, **filling).encode(y=y, color=color)
+        for test, filling in FILLED_AND_HOLLOW
+    ]
+
+
+def _column(rows: list[Row], name: str) -> list[float]:
+    return [row[name] for row in rows]
 
 
 def _middles(rows: list[Row]) -> list[Row]:

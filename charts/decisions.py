@@ -8,6 +8,7 @@ from typing import Any
 
 from ortbench.charts import decision_frames as frames
 from ortbench.charts import decision_marks as marks
+from ortbench.charts.hollow import UNDECIDED, standing
 from ortbench.charts.record_frames import round_rows, sample_rows, speed_rows
 from ortbench.results.schema import PlannedCell, RoundRecord
 from ortbench.results.summary import CellSummary, Summary
@@ -71,7 +72,8 @@ def decision_pictures(summary: Summary, name: str, record: Record | None, *, eve
     if rows := frames.pareto_rows(cells):
         yield Picture("latency-vs-throughput", marks.pareto_chart(rows, engines, about))
     if rows := frames.winner_rows(cells, summary.baseline):
-        yield Picture("fastest-engine", marks.winner_chart(rows, engines, about))
+        unwon = frames.unwon_rows(cells, summary.baseline)
+        yield Picture("fastest-engine", marks.winner_chart(rows, unwon, engines, about))
     if rows := frames.cold_rows(cells):
         yield Picture("first-use", marks.cold_chart(rows, about))
     if rows := frames.memory_rows(cells):
@@ -87,6 +89,12 @@ def _scaling(rows: list[dict[str, Any]], engines: list[str], about: str, *, ever
         yield Picture("scaling", chart, batch_size=size)
 
 
+def _undecided(cell: CellSummary) -> list[str]:
+    """Name the engines whose lines must not be taken for a difference."""
+    names = [arm.engine for arm in cell.arms if not arm.twin and standing(arm) == UNDECIDED]
+    return [f"no difference from the baseline shown: {', '.join(names)}"] if names else []
+
+
 def _record_pictures(
     cells: Sequence[CellSummary], record: Record | None, engines: list[str], about: str, *, every: bool
 ) -> Iterator[Picture]:
@@ -94,7 +102,7 @@ def _record_pictures(
         return
     for cell in cells if every else cells[-1:]:
         planned = record.of({cell.key.id})
-        place = f"{about} · batch size {cell.batch_size}"
+        place = " · ".join([about, f"batch size {cell.batch_size}", *_undecided(cell)])
         if rows := sample_rows(planned, record.rounds):
             chart = marks.samples_chart(rows, engines, place)
             yield Picture("samples", chart, cell.threads, cell.batch_size)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ortbench.charts.hollow import is_solid, standing
 from ortbench.results.schema import CellKey
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.units import format_significant
@@ -21,16 +22,22 @@ class Frame:
         name: of that combination, fit for a sub-folder; empty for the plain one.
         rows: one dictionary a point, ready for a chart.
         precision, allocator: of all of them.
+        missing: the points without figures: engine, batch size, threads and status.
     """
 
     name: str
     rows: list[Row]
     precision: str = "fp32"
     allocator: str = "default"
+    missing: list[Row] = field(default_factory=list)
 
     def where(self, **values: Any) -> list[Row]:
         """Return the rows whose columns have these values."""
-        return [row for row in self.rows if all(row[column] == value for column, value in values.items())]
+        return _where(self.rows, values)
+
+    def without_figures(self, **values: Any) -> list[str]:
+        """Return the status of each point that has these values and no figure."""
+        return [row["state"] for row in _where(self.missing, values)]
 
     def distinct(self, column: str) -> list[Any]:
         """Return the column's values, ascending where they are numbers, in order of appearance otherwise."""
@@ -41,15 +48,16 @@ class Frame:
 def chart_frames(summary: Summary) -> list[Frame]:
     """Return the points to draw, one frame for each combination beyond threads, batch size and engine.
 
-    Twins and arms without figures are left out. A point has `latency`, `throughput` and for both `_low`,
-    `_high` (the value itself where there is no interval) and `_label`; `valid` is false for an arm whose
-    figures must not be compared.
+    Twins are left out. A point has `latency`, `throughput` and for both `_low`, `_high` (the value itself where
+    there is no interval) and `_label`; `state` is its standing, and `valid` is false where it is drawn hollow.
     """
     frames: dict[str, Frame] = {}
     for cell in summary.cells:
         name = combination_name(cell.key)
         frame = frames.setdefault(name, Frame(name, [], cell.precision, cell.allocator))
-        frame.rows.extend(_row(cell, arm) for arm in cell.arms if arm.latency_ms and not arm.twin)
+        for arm in cell.arms:
+            if not arm.twin:
+                (frame.rows if arm.latency_ms else frame.missing).append(_row(cell, arm))
     return [frame for frame in frames.values() if frame.rows]
 
 
@@ -61,16 +69,21 @@ def combination_name(key: CellKey) -> str:
     return "-".join(parts)
 
 
+def _where(rows: list[Row], values: Row) -> list[Row]:
+    return [row for row in rows if all(row[column] == value for column, value in values.items())]
+
+
 def _row(cell: CellSummary, arm: ArmSummary) -> Row:
-    latency = arm.latency_ms
-    assert latency is not None, "arms without figures are left out"
+    latency, state = arm.latency_ms, standing(arm)
     row: Row = {
         "engine": arm.engine,
         "batch_size": cell.batch_size,
         "threads": cell.threads,
-        "valid": arm.status == "ok",
-        "status": arm.status,
+        "valid": is_solid(state),
+        "state": state,
     }
+    if latency is None:
+        return row
     bounds = latency.ci95 or (latency.median, latency.median)
     row |= _values("latency", latency.median, bounds, lambda value: value)
     throughput = arm.throughput_per_s or 0.0

@@ -72,17 +72,19 @@ def gallery_pictures(summary: Summary, frame: Frame) -> Iterator[Picture]:
         for value, title in _TITLES.items():
             headline = f"Threads vs {title}, batch size {batch_size}"
             if own:
-                series = Series("engine", looks, f"{about} · {studied}", interval)
+                missing = frame.without_figures(batch_size=batch_size, engine=studied)
+                series = Series("engine", looks, f"{about} · {studied}", interval, missing)
                 chart = thread_chart(own, value, headline, series)
                 yield Picture(f"{value}-{batch_size}", chart, batch_size=batch_size)
-            series = Series("engine", looks, f"{about} · {' vs '.join(engines)}", interval)
+            missing = frame.without_figures(batch_size=batch_size)
+            series = Series("engine", looks, f"{about} · {' vs '.join(engines)}", interval, missing)
             chart = thread_chart(rows, value, headline, series)
             yield Picture(f"{value}-comparison-{batch_size}", chart, batch_size=batch_size)
     named = file_names(looks)
     for engine in engines:
         rows = frame.where(engine=engine)
         threads = sorted({row["threads"] for row in rows})
-        series = Series("threads", threads, about, interval)
+        series = Series("threads", threads, about, interval, frame.without_figures(engine=engine))
         chart = batch_chart(rows, "throughput", f"Batch size vs Throughput, {engine}", series)
         yield Picture(f"throughput-{named[engine]}-perBS", chart)
 

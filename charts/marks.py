@@ -15,11 +15,11 @@ from typing import Any
 import altair as alt
 
 from ortbench.charts.alt import alt_text
+from ortbench.charts.axes import batch_axis, is_wide, log_ticks, thread_axis, value_axis
 from ortbench.charts.frames import Row
-from ortbench.charts.theme import CONFIG, HEIGHT, WIDTH, named_scales, ordered_scales
+from ortbench.charts.hollow import hollow_note, lines_of, missing_note
+from ortbench.charts.theme import CONFIG, FILLED_AND_HOLLOW, HEIGHT, OUTLINE, WIDTH, named_scales, ordered_scales
 
-AXIS_TITLES = {"latency": "Latency per batch (ms)", "throughput": "Throughput (inferences/s)"}
-_INVALID_NOTE = "hollow: invalid or failed, not to be compared"
 _MOST_LABELLED = 3
 _MANY_POINTS = 40
 _POINTS = "points"
@@ -37,12 +37,14 @@ class Series:
         values: all that exist in the study, so that each keeps its colour in every chart.
         about: the subtitle.
         interval: what the vertical lines are.
+        missing: the status of each point that has no figure.
     """
 
     column: str
     values: Sequence[Any]
     about: str
     interval: str
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,19 @@ class _Look:
     values: tuple[Any, ...]
     present: tuple[Any, ...]
     small: bool
+    ticks: tuple[float, ...] = ()
 
 
 def thread_chart(rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
-    """Return a chart of `value` against the thread count; bars where there is one thread count only."""
-    look = _look(rows, value, series)
-    one_count = len({row["threads"] for row in rows}) == 1
-    return _finish(_bars(look) if one_count else _lines(look, ()), rows, value, title, series)
+    """Return a chart of `value` against the thread count; bars where there is one thread count only.
+
+    The axis of values begins at zero, except where latencies are so far apart that it is logarithmic.
+    """
+    if len({row["threads"] for row in rows}) == 1:
+        return _finish(_bars(_look(rows, value, series)), rows, value, title, series)
+    figures = [row[value] for row in rows]
+    ticks = log_ticks(figures) if value == "latency" and is_wide(figures) else ()
+    return _finish(_lines(_look(rows, value, series, ticks), ()), rows, value, title, series)
 
 
 def batch_chart(rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
@@ -84,24 +92,25 @@ def label_sides(rows: list[Row], value: str, series: Series) -> dict[Any, str]:
     return {name: "above" if name == ordered[-1] else "below" for name in labelled}
 
 
-def _look(rows: list[Row], value: str, series: Series) -> _Look:
+def _look(rows: list[Row], value: str, series: Series, ticks: tuple[float, ...] = ()) -> _Look:
     used = {row[series.column] for row in rows}
     present = tuple(name for name in series.values if name in used)
-    return _Look(value, series.column, tuple(series.values), present, len(rows) > _MANY_POINTS)
+    return _Look(value, series.column, tuple(series.values), present, len(rows) > _MANY_POINTS, ticks)
 
 
 @lru_cache
 def _lines(look: _Look, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
     """Return lines against the batch sizes given, or against the thread count where there are none."""
-    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(x=batch_axis(batch_sizes) if batch_sizes else _thread_axis())
-    y, (color, shape) = _value_axis(look.value), _scales(look)
+    base = alt.Chart(alt.NamedData(name=_POINTS)).encode(x=batch_axis(batch_sizes) if batch_sizes else thread_axis())
+    y, (color, shape) = value_axis(look.value, look.ticks), _scales(look)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
-    interval = base.mark_rule(strokeWidth=1.5).encode(
-        y=alt.Y(f"{look.value}_low:Q"), y2=f"{look.value}_high:Q", color=color
-    )
-    filled = base.transform_filter("datum.valid").mark_point(size=70, filled=True, opacity=1)
-    hollow = base.transform_filter("!datum.valid").mark_point(size=70, filled=False, fill="white", opacity=1)
-    points = [mark.encode(y=y, color=color, shape=shape) for mark in (filled, hollow)]
+    # Many lines' intervals stand one over the other, where they must not hide the points.
+    thin = {"strokeWidth": 1, "opacity": 0.5} if look.small else {"strokeWidth": 1.5}
+    interval = base.mark_rule(**thin).encode(y=alt.Y(f"{look.value}_low:Q"), y2=f"{look.value}_high:Q", color=color)
+    points = [
+        base.transform_filter(test).mark_point(size=70, opacity=1, **filling).encode(y=y, color=color, shape=shape)
+        for test, filling in FILLED_AND_HOLLOW
+    ]
     # Labels before points: their outline may cross a line, but must not cut a neighbour's point.
     return _specification(line, interval, *_labels(look, base, color), *points)
 
@@ -113,7 +122,7 @@ def _labels(look: _Look, base: alt.Chart, color: alt.Color) -> list[alt.Chart]:
     for side, dy in (("above", -11), ("below", 13)):
         chosen = base.transform_filter(f"datum.side == '{side}'")
         figures = chosen.encode(y=alt.Y(f"{look.value}:Q"), text=f"{look.value}_label:N")
-        labels.append(figures.mark_text(dy=dy, fontSize=size, stroke="white", strokeWidth=3))
+        labels.append(figures.mark_text(dy=dy, fontSize=size, **OUTLINE))
         labels.append(figures.mark_text(dy=dy, fontSize=size).encode(color=color))
     return labels
 
@@ -122,9 +131,9 @@ def _labels(look: _Look, base: alt.Chart, color: alt.Color) -> list[alt.Chart]:
 def _bars(look: _Look) -> dict[str, Any]:
     """Return bars side by side, for a single thread count."""
     base = alt.Chart(alt.NamedData(name=_POINTS)).encode(
-        x=_thread_axis(), xOffset=alt.XOffset(f"{look.column}:N", sort=list(look.present))
+        x=thread_axis(), xOffset=alt.XOffset(f"{look.column}:N", sort=list(look.present))
     )
-    y, (color, _) = _value_axis(look.value), _scales(look)
+    y, (color, _) = value_axis(look.value), _scales(look)
     width = min(90, WIDTH // (2 * len(look.present)))
     solid = base.transform_filter("datum.valid").mark_bar(width=width).encode(y=y, color=color)
     hollow = base.transform_filter("!datum.valid").mark_bar(width=width, filled=False, strokeWidth=2)
@@ -137,24 +146,6 @@ def _bars(look: _Look) -> dict[str, Any]:
     return _specification(solid, hollow.encode(y=y, color=color), interval, text)
 
 
-def _thread_axis() -> alt.X:
-    return alt.X("threads:O", title="Threads", axis=alt.Axis(labelAngle=0))
-
-
-def batch_axis(sizes: tuple[int, ...]) -> alt.X:
-    """Return the log2 axis of batch sizes."""
-    return alt.X(
-        "batch_size:Q",
-        title="Batch size",
-        scale=alt.Scale(type="log", base=2, domain=[sizes[0] / 1.15, sizes[-1] * 1.15], nice=False),
-        axis=alt.Axis(values=list(sizes), format="d", grid=False),
-    )
-
-
-def _value_axis(value: str) -> alt.Y:
-    return alt.Y(f"{value}:Q", title=AXIS_TITLES[value], scale=alt.Scale(zero=True))
-
-
 def _scales(look: _Look) -> tuple[alt.Color, alt.Shape]:
     """Return colour and shape by series; a legend only where there is more than one to tell apart."""
     title = look.column.capitalize()
@@ -164,7 +155,8 @@ def _scales(look: _Look) -> tuple[alt.Color, alt.Shape]:
     else:
         scales, kind = ordered_scales(list(look.values)), "O"
     color = alt.Color(f"{look.column}:{kind}", scale=alt.Scale(**scales["color"]), legend=legend)
-    return color, alt.Shape(f"{look.column}:{kind}", scale=alt.Scale(**scales["shape"]), legend=legend)
+    # Nominal in any case: a shape has no order, and Vega-Lite warns of one.
+    return color, alt.Shape(f"{look.column}:N", scale=alt.Scale(**scales["shape"]), legend=legend)
 
 
 def _specification(*layers: Any) -> dict[str, Any]:
@@ -174,12 +166,9 @@ def _specification(*layers: Any) -> dict[str, Any]:
 
 def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, series: Series) -> dict[str, Any]:
     """Put title, look and figures to the marks."""
-    notes = []
-    if any(row[f"{value}_low"] != row[f"{value}_high"] for row in rows):
-        notes.append(f"vertical lines: {series.interval}")
-    if any(not row["valid"] for row in rows):
-        notes.append(_INVALID_NOTE)
-    subtitle = [series.about, "; ".join(notes)] if notes else [series.about]
+    bounded = any(row[f"{value}_low"] != row[f"{value}_high"] for row in rows)
+    notes = [f"vertical lines: {series.interval}"] if bounded else []
+    subtitle = [series.about, *lines_of([*notes, hollow_note(rows), missing_note(series.missing, len(rows))])]
     sides = label_sides(rows, value, series)
     place = "batch_size" if series.column == "threads" else "threads"
     return marks | {

@@ -17,7 +17,7 @@ from ortbench.charts.gallery import gallery_pictures
 from ortbench.charts.pages import render, template_text
 from ortbench.charts.report_tables import report_tables
 from ortbench.charts.vega import vega_script
-from ortbench.charts.words import answer_sentences, trust_sentences
+from ortbench.charts.words import answer_sentences, cell_sentences, trust_sentences
 from ortbench.errors import ResultsError
 from ortbench.results.schema import Run
 from ortbench.results.study import Results
@@ -57,6 +57,7 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
         answer=answer_sentences(summary),
         brackets=_BRACKETS[summary.paired],
         trust=trust_sentences(summary),
+        cells=cell_sentences(summary),
         choices=_choices(summary),
         groups=[(group, members) for group, members in grouped if members],
         tables=report_tables(summary),
@@ -142,17 +143,28 @@ def _facts(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Settings", run.settings),
         ("Environment", run.environment),
     )
-    facts = [(heading, [(name, _value(value)) for name, value in content.items()]) for heading, content in sections]
+    facts = [
+        (heading, [(_words(name), _value(value)) for name, value in content.items()]) for heading, content in sections
+    ]
     if run.artifact:
         facts.append(
-            ("Exported model", [(name, _value(value)) for name, value in msgspec.to_builtins(run.artifact).items()])
+            (
+                "Exported model",
+                [(_words(name), _value(value)) for name, value in msgspec.to_builtins(run.artifact).items()],
+            )
         )
     return [(heading, pairs) for heading, pairs in facts if pairs]
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _value(value: Any) -> str:
-    if value is None:
+    if value is None or value in ([], (), {}):
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_value(each)}" for name, each in value.items())
     if isinstance(value, Iterable) and not isinstance(value, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
@@ -39,8 +39,15 @@ class ReportTable:
     rows: Sequence[TableRow]
     chosen: bool = True
 
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold figures."""
+        return [any(row.cells[place].key is not None for row in self.rows) for place in range(len(self.headings))]
+
 
 _PLACE = ("engine", "batch size", "threads", "precision", "allocator")
+# The page's choices show these too, so that one value need not stand in every row.
+_ONCE = ("precision", "allocator")
 _RESULT = (
     "latency ms",
     "95 %",
@@ -62,13 +69,23 @@ def report_tables(summary: Summary) -> list[ReportTable]:
     arms = [(cell, arm) for cell in summary.cells for arm in cell.arms]
     used = used_columns(summary)
     rows = [_row(cell, arm, _result(arm, used)) for cell, arm in arms]
-    tables = [ReportTable("Every figure", (*_PLACE, *_RESULT, *used.values()), rows)]
+    tables = [_table("Every figure", (*_PLACE, *_RESULT, *used.values()), rows)]
     cold = [(cell, arm) for cell, arm in arms if arm.cold and not arm.twin]
     if cold:
-        tables.append(
-            ReportTable("First use", _PLACE + _COLD, [_row(cell, arm, _first_use(arm)) for cell, arm in cold])
-        )
+        tables.append(_table("First use", _PLACE + _COLD, [_row(cell, arm, _first_use(arm)) for cell, arm in cold]))
     return tables
+
+
+def _table(title: str, headings: Sequence[str], rows: list[TableRow]) -> ReportTable:
+    """Return a table without the columns that say nothing: empty ones, and a place that all rows have in common."""
+    kept = [
+        place
+        for place, heading in enumerate(headings)
+        for texts in [{row.cells[place].text for row in rows}]
+        if texts != {""} and not (heading in _ONCE and len(texts) == 1)
+    ]
+    rows = [replace(row, cells=[row.cells[place] for place in kept]) for row in rows]
+    return ReportTable(title, [headings[place] for place in kept], rows)
 
 
 def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
@@ -96,7 +113,7 @@ def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
         _interval(speedup.ci95 if speedup else None),
         Cell(verdict),
         Cell(agrees),
-        Cell(str(arm.launches), arm.launches),
+        Cell(str(arm.launches), arm.launches) if arm.launches else Cell(""),
         _number(arm.memory_mib),
         *(_number(getattr(arm, name)) for name in used),
     ]

@@ -17,6 +17,9 @@ SHAPES = (
     "triangle-left",
 )
 
+# Around figures that a line may cross; `drawing.py` draws it in one go with the figure.
+OUTLINE: dict[str, Any] = {"stroke": "white", "strokeWidth": 3}
+
 # Lines that are not an engine: ideals, fronts, the machine itself.
 MUTED = "#767676"
 
@@ -35,9 +38,23 @@ CONFIG: dict[str, Any] = {
         "offset": 12,
     },
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e6e6e6"},
-    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "symbolSize": 90},
+    "legend": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "symbolSize": 90,
+        "symbolOpacity": 1,
+    },
+    "point": {"opacity": 1},
     "view": {"stroke": None},
 }
+
+
+# Filled where a point is `valid`, hollow where it is not: the filter of each layer, and its look.
+FILLED_AND_HOLLOW: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("datum.valid", {"filled": True}),
+    ("!datum.valid", {"filled": False, "fill": "white"}),
+)
 
 
 def named_scales(names: list[str]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results.fairness import told_marks
-from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
+from ortbench.results.schema import ArmKey
+from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary, arm_label
 from ortbench.results.versions import differing_versions
 
 # More cells than this make no sentence.
@@ -24,17 +25,37 @@ def answer_sentences(summary: Summary) -> list[str]:
     most = max((cell.threads for cell in summary.cells), default=1)
     cells = [cell for cell in summary.cells if cell.threads == most]
     machine = "On this machine" if summary.paired else "By the figures given"
+    threads = f"with {most} threads" if most > 1 else "with 1 thread"
     sentences = []
     for engine in summary.engines:
-        if engine != summary.baseline:
-            told = [text for cell in _worth_telling(cells, engine) for text in _told(summary, cell, engine)]
+        measured = [cell for cell in cells if _status(cell, engine) != "skipped"]
+        if engine != summary.baseline and measured:
+            told = [text for cell in _worth_telling(measured, engine) for text in _told(summary, cell, engine)]
             if told:
-                threads = f"with {most} threads" if most > 1 else "with 1 thread"
                 sentences.append(f"{machine} {engine} runs {summary.model}, {threads}, {'; '.join(told)}.")
+    sentences += _skipped(cells, threads)
     if not sentences:
-        [*engines] = summary.engines
+        engines = [engine for engine in summary.engines if any(_has_figures(cell, engine) for cell in cells)]
         sentences.append(f"Only {_joined(engines)} was measured: there is nothing to compare it with.")
     return sentences
+
+
+def _has_figures(cell: CellSummary, engine: str) -> bool:
+    arm = cell.arm(engine)
+    return arm is not None and arm.latency_ms is not None
+
+
+def _status(cell: CellSummary, engine: str) -> str | None:
+    arm = cell.arm(engine)
+    return arm.status if arm else None
+
+
+def _skipped(cells: list[CellSummary], threads: str) -> Iterator[str]:
+    """Say which batch sizes the answer knows nothing of, as no engine was measured there."""
+    sizes = [str(cell.batch_size) for cell in cells if all(arm.status == "skipped" for arm in cell.arms)]
+    if sizes:
+        plural = "sizes" if len(sizes) > 1 else "size"
+        yield f"Batch {plural} {_joined(list(dict.fromkeys(sizes)))}, {threads}, had to be skipped."
 
 
 def _worth_telling(cells: list[CellSummary], engine: str) -> list[CellSummary]:
@@ -79,20 +100,61 @@ def _joined(parts: list[str]) -> str:
 
 
 def trust_sentences(summary: Summary) -> list[str]:
-    """Return what a reader should know before believing the answer: resolution, disturbance, parity, placement."""
+    """Return what a reader should know before believing the answer: resolution, disturbance, parity, placement.
+
+    What is of a single cell is in `cell_sentences`.
+    """
     if not summary.paired:
         return [
             "These figures came from a CSV: how they were measured is not known here.",
             *(f"The comparison is less than equal: {sentence}." for sentence in told_marks(summary)),
+            *_counted(summary),
             *summary.notes,
         ]
+    ours = _cell_notes(summary)
+    general = [note for note in summary.notes if note not in ours]
     versions = [f"Not the same versions: {line}." for line in differing_versions(summary)]
     unequal = [f"The comparison is less than equal: {sentence}." for sentence in told_marks(summary)]
-    return [*_quiet(summary), *versions, *_checked(summary), *unequal, *_arms_told(summary), *summary.notes]
+    return [*_quiet(summary), *versions, *_checked(summary), *unequal, *_counted(summary), *general]
+
+
+def cell_sentences(summary: Summary) -> list[str]:
+    """Return what happened to single engines in single cells, with the reasons."""
+    return [*_arms_told(summary), *(_cell_notes(summary) if summary.paired else [])]
+
+
+def _cell_notes(summary: Summary) -> list[str]:
+    ids = {cell.key.id for cell in summary.cells}
+    return [note for note in summary.notes if note.partition(":")[0] in ids]
+
+
+def _counted(summary: Summary) -> Iterator[str]:
+    """Count what did not go as planned."""
+    arms = [arm for cell in summary.cells for arm in cell.arms if not arm.twin]
+    for status in ("failed", "invalid", "skipped"):
+        count = sum(arm.status == status for arm in arms)
+        if count:
+            yield f"Of {len(arms)} measurements planned (an engine in a cell) {count} {_was(count)} {status}."
+    unsteady = sum(arm.status == "ok" and arm.steady is False for arm in arms)
+    if unsteady:
+        yield f"In {unsteady} of {len(arms)} the warm-up ended before calls were steady."
+    loud = len(_cell_notes(summary))
+    if loud:
+        yield f"{loud} of {len(summary.cells)} cells carry a note of their own, below."
+
+
+def _was(count: int) -> str:
+    return "were" if count > 1 else "was"
 
 
 def _quiet(summary: Summary) -> Iterator[str]:
-    if summary.resolution is None:
+    twins = [arm for cell in summary.cells for arm in cell.arms if arm.twin and arm.samples]
+    if summary.resolution is None and twins:
+        yield (
+            "The baseline also ran against itself, but in too few launches: how fine a difference this run can tell "
+            "is not known."
+        )
+    elif summary.resolution is None:
         yield "The baseline was not measured against itself: how fine a difference this run can tell is not known."
     else:
         yield (
@@ -134,9 +196,14 @@ def _placed(arm: ArmSummary) -> str | None:
 
 def _arms_told(summary: Summary) -> Iterator[str]:
     for cell in summary.cells:
+        where = f"at batch size {cell.batch_size}, threads {cell.threads}{_combination(cell)}"
+        told: dict[str, list[str]] = {}
         for arm in cell.arms:
             if arm.status != "ok":
-                where = f"batch size {cell.batch_size}, threads {cell.threads}"
-                yield f"{arm.engine} {arm.status} at {where}: {arm.reason or 'no reason given'}"
+                text = f"{arm.status} {where}: {arm.reason or 'no reason given'}"
             elif arm.steady is False:
-                yield f"{arm.engine} was not steady at batch size {cell.batch_size}, threads {cell.threads}."
+                text = f"not steady {where}."
+            else:
+                continue
+            told.setdefault(text, []).append(arm_label(ArmKey(arm.engine, twin=arm.twin)))
+        yield from (f"{_joined(engines)}: {text}" for text, engines in told.items())

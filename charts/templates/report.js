@@ -5,6 +5,7 @@
   const root = document.documentElement;
   const figures = [...document.querySelectorAll("figure[data-chart]")];
   const choices = [...document.querySelectorAll("select[data-choice]")];
+  const folded = [...document.querySelectorAll("details.print:not([open])")]; // paper cannot be unfolded
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
   const width = 640;
   let printing = false;
@@ -15,13 +16,19 @@
     return wanted === "auto" ? (systemDark.matches ? "dark" : "light") : wanted;
   };
 
+  // What is too dark to be read on a dark page, and what stands there instead.
+  const lighter = { "#0072B2": "#4fa8e0", "#D55E00": "#ee7a33", "#000000": "#c8c8c8" };
+  const names = new Set(["values", "datasets", "domain"]); // what comes from the results is no colour
+
   // A chart names white and black where it means the page and the ink.
   const recoloured = (value, page, ink) => {
     if (value === "white") return page;
     if (value === "black") return ink;
+    if (shownTheme() === "dark" && lighter[value]) return lighter[value];
     if (Array.isArray(value)) return value.map((each) => recoloured(each, page, ink));
+    if (value && value.name === "viridis") return shownTheme() === "dark" ? { ...value, extent: [0.3, 1] } : value;
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, key === "values" ? each : recoloured(each, page, ink)]));
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, names.has(key) ? each : recoloured(each, page, ink)]));
     }
     return value;
   };
@@ -131,9 +138,15 @@
   addEventListener("beforeprint", () => {
     printing = true;
     setTheme();
+    for (const details of folded) details.open = true;
     for (const figure of figures) if (!figure.hidden) draw(figure);
   });
-  addEventListener("afterprint", () => { printing = false; setTheme(); redrawAll(); });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const details of folded) details.open = false;
+    setTheme();
+    redrawAll();
+  });
   let resized = 0;
   let lastWidth = innerWidth;
   addEventListener("resize", () => {

@@ -127,6 +127,25 @@ def test_with_many_series_only_the_greatest_and_the_least_are_labelled() -> None
     }
 
 
+def test_a_figure_is_one_text_whose_outline_lies_below_it(tmp_path: Path) -> None:
+    draw_gallery(study(), tmp_path)
+    drawing = (tmp_path / "my-model-latency-1.svg").read_text(encoding="utf-8")
+    figures = [text for text in drawing.split("<text ")[1:] if ">2.50<" in text]
+    assert len(figures) == 1
+    assert 'stroke="white"' in figures[0]
+    assert 'paint-order="stroke"' in figures[0]
+    # In a browser Vega would draw the outline over the figure, so the page has both.
+    page = (tmp_path / "my-model-latency-1.html").read_text(encoding="utf-8")
+    assert page.count('"stroke": "white"') == 2
+
+
+def test_latencies_far_apart_have_a_logarithmic_axis_and_throughput_begins_at_zero() -> None:
+    drawn = charts(study(engines=2, threads=16))
+    wide = drawn["my-model-latency-comparison-1"]["layer"][0]["encoding"]["y"]
+    assert (wide["scale"]["type"], wide["title"]) == ("log", "Latency per batch (ms), log scale")
+    assert drawn["my-model-throughput-comparison-1"]["layer"][0]["encoding"]["y"]["scale"] == {"zero": True}
+
+
 def test_markup_in_a_name_stays_text(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>'\\"
     text = f'engine,batch_size,threads,latency_ms\n"{evil}",1,1,5\n"{evil}",1,2,4\n'
