@@ -6,12 +6,14 @@ unlike a process pool this asks nothing of the script that calls it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,19 +39,31 @@ class Drawing(NamedTuple):
     script: str = ""
 
 
-def draw_all(drawings: Sequence[Drawing]) -> list[Path]:
+def draw_all(drawings: Iterable[Drawing], expected: int) -> list[Path]:
     """Draw each as PNG and SVG, and as HTML where there is a script; return the files in order.
+
+    Args:
+        drawings: made one after the other, while the other processes start.
+        expected: about how many there are, by which the number of processes goes.
 
     Raises:
         OSError: a file cannot be written.
     """
-    count = max(1, min(_MOST_PROCESSES, _cpus(), len(drawings) // _WORTH_A_PROCESS))
-    others = [_Other(drawings[place::count]) for place in range(1, count)]
-    for drawing in drawings[::count]:
+    count = max(1, min(_MOST_PROCESSES, _cpus(), expected // _WORTH_A_PROCESS))
+    others = [_Other() for _ in range(1, count)]
+    try:
+        made = list(drawings)
+    except BaseException:
+        for other in others:
+            other.stop()
+        raise
+    for place, other in enumerate(others, start=1):
+        other.begin(made[place::count])
+    for drawing in made[::count]:
         draw(drawing)
     for other in others:
         other.finish()
-    return [file for drawing in drawings for file in files_of(drawing)]
+    return [file for drawing in made for file in files_of(drawing)]
 
 
 def draw(drawing: Drawing) -> None:
@@ -59,7 +73,7 @@ def draw(drawing: Drawing) -> None:
     png, svg, *pages = files_of(drawing)
     # Each text is measured and then set, which is most of the work, so none is drawn twice, and the picture is made
     # from the drawing.
-    picture = outlined(vl_convert.vegalite_to_svg(without_doubles(drawing.chart)))
+    picture = finished(vl_convert.vegalite_to_svg(without_doubles(drawing.chart)), drawing.chart["description"])
     svg.write_text(picture, encoding="utf-8")
     png.write_bytes(vl_convert.svg_to_png(picture, scale=SCALE))
     for page in pages:
@@ -72,7 +86,7 @@ def draw(drawing: Drawing) -> None:
 def without_doubles(chart: dict[str, Any]) -> dict[str, Any]:
     """Return a chart in which each outline is on the text that lies above it, and no longer a text of its own.
 
-    Vega draws a text's outline over it, so that in a browser there must be two. Here `outlined` puts it right.
+    Vega draws a text's outline over it, so that in a browser there must be two. Here `finished` puts it right.
     """
     if "layer" not in chart:
         return chart
@@ -87,8 +101,9 @@ def without_doubles(chart: dict[str, Any]) -> dict[str, Any]:
     return chart | {"layer": layers}
 
 
-def outlined(picture: str) -> str:
-    """Return an SVG drawing whose texts' outlines lie below them."""
+def finished(picture: str, description: str) -> str:
+    """Return an SVG drawing that says what it shows, and whose texts' outlines lie below them."""
+    picture = picture.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1)
     return re.sub(r'(<text [^>]*stroke="white")', r'\1 paint-order="stroke"', picture)
 
 
@@ -98,16 +113,26 @@ def files_of(drawing: Drawing) -> list[Path]:
 
 
 class _Other:
-    """Another process that draws its share."""
+    """Another process that draws its share; it gets ready while the share is put together."""
 
-    def __init__(self, drawings: Sequence[Drawing]) -> None:
-        self._drawings = drawings
+    def __init__(self) -> None:
+        self._drawings: Sequence[Drawing] = ()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ortbench.charts.drawing"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
+
+    def begin(self, drawings: Sequence[Drawing]) -> None:
+        """Hand over what it is to draw."""
+        self._drawings = drawings
         assert self._process.stdin
-        with self._process.stdin as pipe:
+        # One that has died is noticed in `finish`.
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
             pipe.write(json.dumps(drawings).encode())
+
+    def stop(self) -> None:
+        """End it: there is nothing to draw after all."""
+        self._process.kill()
+        self._process.communicate()
 
     def finish(self) -> None:
         """Wait for it; what it could not draw is drawn here, where the error can be told."""
@@ -120,6 +145,14 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _get_ready() -> None:
+    """Load Vega, which takes longer than any chart."""
+    import vl_convert
+
+    vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": []}})
+
+
 if __name__ == "__main__":
+    _get_ready()
     for words in json.load(sys.stdin):
         draw(Drawing(*words))

@@ -18,6 +18,7 @@ from ortbench.results.summary import Summary
 
 SCRIPT = "vega.js"
 DECISIONS = "decisions"
+_CHARTS_A_BATCH_SIZE = 4
 _TITLES = {"latency": "Latency", "throughput": "Throughput"}
 
 
@@ -40,16 +41,19 @@ def draw_gallery(summary: Summary, folder: Path, record: Record | None = None, c
         raise ResultsError("There is nothing to draw: no arm has a latency.")
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / SCRIPT
-    script.write_text(vega_script(cache), encoding="utf-8")
-    drawings: list[Drawing] = []
-    for frame in frames:
-        target = folder / safe_name(frame.name) if frame.name else folder
-        pictures = [(target, picture) for picture in gallery_pictures(summary, frame)]
-        pictures += [(target / DECISIONS, each) for each in decision_pictures(summary, frame.name, record)]
-        for place, picture in pictures:
-            place.mkdir(parents=True, exist_ok=True)
-            drawings.append(Drawing(picture.chart, str(place / picture_name(summary, picture)), str(script)))
-    return [*draw_all(drawings), script]
+    expected = sum(_CHARTS_A_BATCH_SIZE * len(frame.distinct("batch_size")) for frame in frames)
+
+    def drawings() -> Iterator[Drawing]:
+        script.write_text(vega_script(cache), encoding="utf-8")
+        for frame in frames:
+            target = folder / safe_name(frame.name) if frame.name else folder
+            pictures = [(target, picture) for picture in gallery_pictures(summary, frame)]
+            pictures += [(target / DECISIONS, each) for each in decision_pictures(summary, frame.name, record)]
+            for place, picture in pictures:
+                place.mkdir(parents=True, exist_ok=True)
+                yield Drawing(picture.chart, str(place / picture_name(summary, picture)), str(script))
+
+    return [*draw_all(drawings(), expected), script]
 
 
 def gallery_charts(summary: Summary, frame: Frame) -> Iterator[tuple[str, dict[str, Any]]]:

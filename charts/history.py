@@ -28,7 +28,8 @@ def draw_history(history: History, folder: Path) -> list[Path]:
     charts = {engine: chart for engine in history.engines if (chart := history_chart(history, engine))}
     if charts:
         folder.mkdir(parents=True, exist_ok=True)
-    return draw_all([Drawing(chart, str(folder / safe_name(f"history-{engine}"))) for engine, chart in charts.items()])
+    drawings = [Drawing(chart, str(folder / safe_name(f"history-{engine}"))) for engine, chart in charts.items()]
+    return draw_all(drawings, len(drawings))
 
 
 def history_chart(history: History, engine: str) -> dict[str, Any] | None:

@@ -134,6 +134,7 @@ def test_a_figure_is_one_text_whose_outline_lies_below_it(tmp_path: Path) -> Non
     assert len(figures) == 1
     assert 'stroke="white"' in figures[0]
     assert 'paint-order="stroke"' in figures[0]
+    assert 'aria-label="Threads vs Latency, batch size 1. e1: threads 1 5.00 (4.50 to 5.50)' in drawing
     # In a browser Vega would draw the outline over the figure, so the page has both.
     page = (tmp_path / "my-model-latency-1.html").read_text(encoding="utf-8")
     assert page.count('"stroke": "white"') == 2
