@@ -53,7 +53,7 @@ class OrtEngine(Engine):
         """Read the model's graph before the study; `evidence` finds it in the cache."""
         import onnxruntime
 
-        graph_facts(request, file_sha256(Path(request.artifact or "")), str(onnxruntime.__version__))
+        graph_facts(request, remembered_sha256(Path(request.artifact or "")), str(onnxruntime.__version__))
         return True
 
     def load(self, request: LoadRequest) -> None:
