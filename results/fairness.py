@@ -14,7 +14,7 @@ _LAYOUT_OPTION = "channels_last=true"
 _BOUNDARIES = {
     "host": "from main memory to main memory",
     "device": "on the device, without copies",
-    "host+copies": "with copies of inputs and outputs",
+    "host, copies timed": "with copies of inputs and outputs",
 }
 
 

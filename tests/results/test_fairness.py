@@ -76,7 +76,7 @@ def differences(baseline: LaunchRecord, other: LaunchRecord) -> tuple[str, ...]:
 
 
 def test_copies_on_one_side_only_are_marked() -> None:
-    assert differences(record("torch", boundary="device"), record(boundary="host+copies")) == (COPIES,)
+    assert differences(record("torch", boundary="device"), record(boundary="host, copies timed")) == (COPIES,)
     [mark] = differences(record("torch"), record(boundary="device"))
     assert mark == "timed on the device, without copies, while torch is timed from main memory to main memory"
     assert differences(record("torch", boundary="device"), record(boundary="device")) == ()
@@ -123,6 +123,6 @@ def test_a_mark_that_holds_in_some_cells_names_them() -> None:
 
 
 def test_no_mark_holds_what_separates_marks() -> None:
-    every = differences(record("torch", boundary="device"), record(boundary="host+copies", layout="NHWC"))
+    every = differences(record("torch", boundary="device"), record(boundary="host, copies timed", layout="NHWC"))
     assert len(every) == 2
     assert not any(MARK_SEPARATOR in mark for mark in every)
