@@ -15,10 +15,12 @@ from ortbench.charts.decisions import Picture, Record, decision_pictures
 from ortbench.charts.frames import chart_frames
 from ortbench.charts.gallery import gallery_pictures
 from ortbench.charts.pages import render, template_text
-from ortbench.charts.report_tables import report_tables
+from ortbench.charts.report_explain import explanation_tables
+from ortbench.charts.report_tables import ReportTable, report_tables
 from ortbench.charts.vega import vega_script
 from ortbench.charts.words import answer_sentences, cell_sentences, trust_sentences
 from ortbench.errors import ResultsError
+from ortbench.results.explanation import read_explanation
 from ortbench.results.schema import Run
 from ortbench.results.study import Results
 from ortbench.results.summary import Summary
@@ -60,7 +62,7 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
         cells=cell_sentences(summary),
         choices=_choices(summary),
         groups=[(group, members) for group, members in grouped if members],
-        tables=report_tables(summary),
+        tables=[*report_tables(summary), *_explained(results)],
         command=shlex.join(results.run.command) if results.run else None,
         downloads=list(_downloads(results)),
         facts=_facts(results.run) if results.run else [],
@@ -93,6 +95,12 @@ def _charts(results: Results) -> Iterator[dict[str, Any]]:
                 "allocator": frame.allocator,
                 "specification": picture.chart,
             }
+
+
+def _explained(results: Results) -> list[ReportTable]:
+    """Return where the time of one cell goes, if that was profiled."""
+    explanation = read_explanation(results.path) if results.path.is_dir() else None
+    return explanation_tables(explanation) if explanation else []
 
 
 def _group(picture: Picture) -> str:

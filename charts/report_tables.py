@@ -32,12 +32,13 @@ class TableRow:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table; `chosen` where it follows the page's choices."""
+    """A table; `chosen` where it follows the page's choices; `notes` stand above it."""
 
     title: str
     headings: Sequence[str]
     rows: Sequence[TableRow]
     chosen: bool = True
+    notes: Sequence[str] = ()
 
     @property
     def numeric(self) -> list[bool]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ortbench.engines.base import Availability, LoadRequest
+from ortbench.engines.base import Availability, LoadRequest, OperatorTime
 from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
 from ortbench.errors import ArmError
@@ -52,10 +52,25 @@ class AotiEngine(TorchFamilyEngine):
             made.replace(package)
         return False
 
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """Compile once more, with an event for each kernel, into a package that is not kept."""
+        import torch
+        import torch._inductor.config as inductor
+        from torch._inductor import aoti_load_package
+
+        inductor.cpp.enable_kernel_profile = True
+        with tempfile.TemporaryDirectory(prefix="ortbench-profile-") as folder:
+            package = Path(folder) / _PACKAGE
+            with torch.inference_mode(mode=False):
+                _compile(self._request, package)
+            self._call = aoti_load_package(str(package))
+            return super().profile(calls)
+
     def load_callable(self, request: LoadRequest) -> Any:
         """Load the package; the module itself is not needed, and would only count as memory."""
         from torch._inductor import aoti_load_package
 
+        self._request = request
         package = _package(request)
         if not package.exists():
             raise ArmError(f"there is no compiled package at {package}; it is built before the first launch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ortbench.engines.base import Arrays, Availability
+from ortbench.engines.base import Arrays, Availability, OperatorTime
 from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.torch_base import TorchFamilyEngine
 
@@ -50,3 +50,14 @@ class CompiledEngine(TorchFamilyEngine):
 
         torch.compiler.set_stance("fail_on_recompile")
         shutdown_compile_workers()
+
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """Compile once more, with an event for each kernel, and run under the torch profiler."""
+        import torch
+        import torch._inductor.config as inductor
+
+        inductor.cpp.enable_kernel_profile = True
+        torch.compiler.reset()
+        torch.compiler.set_stance("default")
+        self.run()
+        return super().profile(calls)

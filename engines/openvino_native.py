@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.errors import ArmError
 from ortbench.models.files import remembered_sha256
+
+if TYPE_CHECKING:
+    from ortbench.engines.openvino_profile import Counters
 
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 # Left alone, OpenVINO computes an fp32 model in bf16 on processors that can.
@@ -21,7 +24,13 @@ _PASSIVE_TYPES = frozenset({"Const", "Input", "Output", "Parameter", "Result", "
 
 
 class OpenVinoEngine(Engine):
-    """A compiled model and as many requests as there are streams; a batch is divided among them."""
+    """A compiled model and as many requests as there are streams; a batch is divided among them.
+
+    Attributes:
+        count_performance: set before loading where counters shall be kept of every node.
+    """
+
+    count_performance = False
 
     @classmethod
     def probe(cls, target: str) -> Availability:
@@ -66,6 +75,7 @@ class OpenVinoEngine(Engine):
 
     def bind(self, inputs: Arrays) -> None:
         """Compile for this batch size unless it was left open, and give every request its share of the batch."""
+        self._inputs = inputs
         self._shares = [share for share in self._divide(inputs) if share]
         if not self._request.options.get("dynamic"):
             shapes = {name: array.shape for name, array in self._shares[0].items()}
@@ -97,6 +107,18 @@ class OpenVinoEngine(Engine):
         for request in self._requests:
             request.wait()
 
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """Profile a second compilation: see `openvino_profile.py`."""
+        from ortbench.engines.openvino_profile import profile_calls
+
+        return profile_calls(type(self)(), self._request, self._inputs, calls)
+
+    def counters(self) -> list[Counters]:
+        """Return what each request's counters say."""
+        from ortbench.engines.openvino_profile import executed
+
+        return [executed(request.profiling_info) for request in self._requests]
+
     def outputs(self) -> Arrays | None:
         """Return the shares' outputs, joined again."""
         parts = [[np.array(request.get_tensor(name).data) for request in self._requests] for name in self._outputs]
@@ -126,6 +148,8 @@ class OpenVinoEngine(Engine):
             "EXECUTION_MODE_HINT": "ACCURACY",
             "NUM_STREAMS": str(self._streams),
         }
+        if self.count_performance:
+            config["PERF_COUNT"] = True
         if self._device == "CPU":
             # Affinity is the worker's, set before anything was imported.
             config |= {"INFERENCE_NUM_THREADS": self._request.threads, "ENABLE_CPU_PINNING": False}

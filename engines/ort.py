@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
@@ -25,7 +25,13 @@ _NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 
 
 class OrtEngine(Engine):
-    """One InferenceSession, its inputs and outputs bound where the provider computes."""
+    """One InferenceSession, its inputs and outputs bound where the provider computes.
+
+    Attributes:
+        trace_prefix: set before loading where the session shall be profiled; None otherwise.
+    """
+
+    trace_prefix: str | None = None
 
     @classmethod
     def probe(cls, target: str) -> Availability:
@@ -75,6 +81,8 @@ class OrtEngine(Engine):
                 os.environ.update(_NO_TF32)
             onnxruntime.preload_dlls()
         options = session_options(request)
+        if self.trace_prefix is not None:
+            options.enable_profiling, options.profile_file_prefix = True, self.trace_prefix
         providers, self._provider = _choose_provider(request, options, self._plan)
         try:
             # Without the fallback, an option that the provider refuses is an error instead of a session on the CPU.
@@ -105,6 +113,16 @@ class OrtEngine(Engine):
         """Wait for outputs on the device; the CPU provider returns when it is done."""
         if self._memory == "cuda" and self._binding is not None:
             self._binding.synchronize_outputs()
+
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """Profile a second session: see `ort_profile.py`."""
+        from ortbench.engines.ort_profile import profile_calls
+
+        return profile_calls(type(self)(), self._request, self._arrays, calls)
+
+    def end_trace(self) -> str:
+        """End the profile and return its file."""
+        return str(self._session.end_profiling())
 
     def outputs(self) -> Arrays | None:
         """Copy the outputs to main memory."""

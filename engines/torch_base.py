@@ -7,7 +7,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, Placement
+from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 
 if TYPE_CHECKING:
@@ -126,6 +126,16 @@ class TorchFamilyEngine(Engine):
             import torch
 
             torch.cuda.synchronize()
+
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """Run under the torch profiler: see `torch_profile.py`."""
+        from ortbench.engines.torch_profile import profile_calls
+
+        return profile_calls(self._run_and_wait, calls, cuda=self._device.type == "cuda")
+
+    def _run_and_wait(self) -> None:
+        self.run()
+        self.synchronize()
 
     def outputs(self) -> Arrays | None:
         """Return the last result as arrays, named as the model's outputs."""

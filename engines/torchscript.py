@@ -6,8 +6,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ortbench.engines.base import Availability
+from ortbench.engines.base import Availability, OperatorTime
 from ortbench.engines.torch_base import TorchFamilyEngine
+from ortbench.engines.torch_profile import name_unseen
 from ortbench.models.inputs import make_inputs
 
 if TYPE_CHECKING:
@@ -41,3 +42,9 @@ class TorchScriptEngine(TorchFamilyEngine):
             warnings.simplefilter("ignore", category=DeprecationWarning)
             traced = torch.jit.trace(module, tensors)  # type: ignore[no-untyped-call]  # torch leaves it untyped
             return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
+
+    def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
+        """As for PyTorch; what the graph runs without an event of its own is named after the graph's nodes."""
+        found = super().profile(calls)
+        kinds = [str(node.kind()) for node in self._call.graph.nodes()]
+        return found and name_unseen(found, kinds)

@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,13 +20,23 @@ from ortbench.export.cache import cache_root
 from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
-from ortbench.results.folder import CHARTS_FOLDER, REPORT_FILE, check_new_folder, write_atomically, writing_to
-from ortbench.results.schema import ArtifactRecord, Run
+from ortbench.results.explanation import Explanation, find_cell
+from ortbench.results.folder import (
+    CHARTS_FOLDER,
+    EXPLAIN_FILE,
+    REPORT_FILE,
+    check_new_folder,
+    write_atomically,
+    write_json,
+    writing_to,
+)
+from ortbench.results.schema import ArtifactRecord, CellKey, Run
 from ortbench.results.source import write_derived
 from ortbench.results.study import Results, load_results
 from ortbench.results.summary import Summary
 from ortbench.runner.available import Available, find_available
 from ortbench.runner.cpus import thread_limit
+from ortbench.runner.explain import explain_study
 from ortbench.runner.images import images_file, means_images
 from ortbench.runner.jobs import ExportJob, Reference
 from ortbench.runner.machine import (
@@ -76,6 +86,7 @@ class CompareRequest:
     allow_fallback: bool = False
     output: str | None = None
     resume: bool = False
+    explain: str | None = None
     command: Sequence[str] = ()
 
 
@@ -88,6 +99,7 @@ class PlannedComparison:
         command: the words that asked for it.
         available: the engines, with the versions of those that run in other interpreters.
         before: what an earlier part of this study left in the folder; None for a new one.
+        explain: the cell to be profiled in the end; None for none.
     """
 
     plan: StudyPlan
@@ -95,6 +107,7 @@ class PlannedComparison:
     command: tuple[str, ...]
     available: Available
     before: EarlierPart | None = None
+    explain: CellKey | None = None
 
 
 @dataclass(frozen=True)
@@ -103,11 +116,15 @@ class Comparison:
 
     Attributes:
         folder: the results folder; it holds everything measured, however the study ended.
+        explanation: of the cell that was to be profiled; None where none was.
+        cut_short: the profiling was interrupted, after the study.
     """
 
     folder: Path
     run: Run
     results: Results
+    explanation: Explanation | None = None
+    cut_short: bool = False
 
     @property
     def summary(self) -> Summary:
@@ -117,7 +134,7 @@ class Comparison:
     @property
     def interrupted(self) -> bool:
         """Whether it was ended early."""
-        return self.run.state == "interrupted"
+        return self.run.state == "interrupted" or self.cut_short
 
     @property
     def complete(self) -> bool:
@@ -178,10 +195,13 @@ def plan_comparison(
         )
 
     # What can be refused without starting a process is refused first.
-    make_plan(settings([engine.label for engine in engines]), model.source, engines)
+    draft = make_plan(settings([engine.label for engine in engines]), model.source, engines)
+    explain = (
+        find_cell(request.explain, tuple(cell.key for cell in draft.cells)) if request.explain is not None else None
+    )
     found = find_available(engines, wildcard_engines(engines_text), say, make=make_environments)
     plan = make_plan(settings([engine.label for engine in found.engines]), model.source, found.engines)
-    planned = PlannedComparison(plan, folder, tuple(request.command), found, before)
+    planned = PlannedComparison(plan, folder, tuple(request.command), found, before, explain)
     # Of an environment that is still to be made no version is known.
     if before is not None and not found.to_make:
         check_same_study(before, _new_run(planned), folder)
@@ -241,7 +261,21 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     results = load_results(folder)
     with writing_to(folder):
         write_derived(folder, results.summary)
-    return Comparison(folder, run, results)
+    comparison = Comparison(folder, run, results)
+    return (
+        _explained(comparison, study, planned.explain) if planned.explain and not comparison.interrupted else comparison
+    )
+
+
+def _explained(comparison: Comparison, study: Study, cell: CellKey) -> Comparison:
+    """Profile a cell and keep what is found; an interruption here loses nothing that was measured."""
+    try:
+        explanation = explain_study(study, comparison.results, cell)
+    except KeyboardInterrupt:
+        return replace(comparison, cut_short=True)
+    with writing_to(comparison.folder):
+        write_json(comparison.folder / EXPLAIN_FILE, explanation)
+    return replace(comparison, explanation=explanation)
 
 
 def _study(planned: PlannedComparison, reference: Reference | None, observer: Observer) -> Study:

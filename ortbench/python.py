@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ortbench.doctor import Diagnosis
     from ortbench.export.artifact import Artifact
     from ortbench.results.diff import RunDiff
+    from ortbench.results.explanation import Explanation
     from ortbench.results.gate import GateReport
     from ortbench.results.history import History
     from ortbench.runner.study import Study
@@ -78,6 +79,21 @@ def load(path: PathLike) -> Results:
         ResultsError: it is neither, or cannot be read.
     """
     return load_results(Path(path))
+
+
+def explain(results: Results, cell: str) -> Explanation:
+    """Say where the time of a cell goes: what ran where, and what its operators take if it was profiled.
+
+    Args:
+        results: of a folder; `compare(explain="b4-t2", ...)` is what profiles a cell.
+        cell: its id, e.g. `b4-t2`, or fields that only it has, e.g. `batch_size=4,threads=2`.
+
+    Raises:
+        UsageError: there is no such cell, or the results are a CSV.
+    """
+    from ortbench.results.explanation import load_explanation
+
+    return load_explanation(results, cell)
 
 
 def draw_charts(results: Results, folder: PathLike | None = None) -> list[Path]:

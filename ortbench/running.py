@@ -10,6 +10,7 @@ import msgspec
 
 from ortbench import api
 from ortbench.charts.diff_table import print_diff
+from ortbench.charts.explain_table import print_explanation
 from ortbench.charts.table import answer_console, print_summary
 from ortbench.errors import OrtbenchError
 from ortbench.progress import Progress
@@ -48,11 +49,15 @@ def compare_and_show(
     change = change_between(old, comparison.results, anyway=True) if old else None
     if as_json:
         document = msgspec.to_builtins(comparison.summary) | ({"change": msgspec.to_builtins(change)} if change else {})
+        if comparison.explanation:
+            document["explanation"] = msgspec.to_builtins(comparison.explanation)
         _answer(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
         print_summary(comparison.summary, answer_console())
         if change:
             print_diff(change, answer_console())
+        if comparison.explanation:
+            print_explanation(comparison.explanation, answer_console(), comparison.folder)
         _answer(time_line(comparison.run))
     if comparison.interrupted:
         _tell(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")

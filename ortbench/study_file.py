@@ -123,4 +123,5 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "twins": _text,
     "allow_fallback": _switch,
     "output": _text,
+    "explain": _text,
 }

@@ -21,6 +21,7 @@ CSV_FILE = "results.csv"
 PARQUET_FILE = "results.parquet"
 MARKDOWN_FILE = "summary.md"
 REPORT_FILE = "report.html"
+EXPLAIN_FILE = "explain.json"
 CHARTS_FOLDER = "charts"
 
 

@@ -136,6 +136,16 @@ def parse_requirement(text: str, name: str | None = None) -> Requirement:
     )
 
 
+def parse_conditions(text: str) -> tuple[Condition, ...]:
+    """Read what may follow `where`, e.g. `batch_size=1, threads=2`.
+
+    Raises:
+        UsageError: it is not of the grammar.
+    """
+    text = f"where {text}"
+    return _conditions([branch.children for branch in _parse(text, "where") if branch], text)
+
+
 def read_requirements(path: Path) -> tuple[Requirement, ...]:
     """Read a TOML file: `require = ["...", ...]`, and tables `[[requirement]]` with `require` and maybe `name`.
 
@@ -181,14 +191,14 @@ def _parse_all(content: _Content, path: Path) -> Iterator[Requirement]:
 def _parser() -> Lark:
     from lark import Lark
 
-    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
+    return Lark(_GRAMMAR, parser="lalr", start=["start", "where"], maybe_placeholders=True)
 
 
-def _parse(text: str) -> list[Any]:
+def _parse(text: str, start: str = "start") -> list[Any]:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     try:
-        return _parser().parse(text).children
+        return _parser().parse(text, start=start).children
     except UnexpectedToken as error:
         # The end is reported at the last token's place.
         place = len(text) if error.token.type == "$END" else error.pos_in_stream or 0

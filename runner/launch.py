@@ -27,6 +27,7 @@ PREPARE_TIMEOUT_S = 300.0
 SLICE_TIMEOUT_S = 30.0
 # Where a target's energy is the GPU's.
 _GPU_TARGETS = ("cuda", "tensorrt")
+PROFILE_TIMEOUT_S = 900.0
 # A call that takes this many times what it should is taken for a hang.
 _HANG_FACTOR = 20
 
@@ -127,6 +128,16 @@ class Launch:
     def plan(self, key: ArmKey) -> ArmPlan:
         """Return what an arm that was started runs."""
         return next(arm.plan for arm in self._arms if arm.plan.key == key)
+
+    def profile(self, key: ArmKey, calls: int) -> protocol.Profiled:
+        """Run the arm's batch under its library's profiler; it must have been made ready.
+
+        Raises:
+            ArmError: it failed, was invalid before, or cannot be profiled.
+        """
+        [arm] = self._alive([key])
+        arm.running_worker.wake()
+        return arm.running_worker.ask(protocol.Profile(calls=calls), protocol.Profiled, PROFILE_TIMEOUT_S)
 
     def memory(self, keys: Sequence[ArmKey]) -> list[ArmMemory]:
         """Return what each running arm's process was seen to use."""

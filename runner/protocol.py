@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ortbench.engines.base import Availability, Evidence, LoadRequest
+from ortbench.engines.base import Availability, Evidence, LoadRequest, OperatorTime
 from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.parity import Parity, Tolerance
@@ -203,6 +203,19 @@ class SentinelTimed(Message):
     duration_ns: int
 
 
+class Profile(Message):
+    """Time so many calls of the bound batch, then run as many under the library's profiler."""
+
+    calls: int
+
+
+class Profiled(Message):
+    """The calls' durations without the profiler, and the operators; None where the engine cannot say."""
+
+    samples_ns: tuple[int, ...]
+    operators: tuple[OperatorTime, ...] | None
+
+
 class Failed(Message):
     """The request could not be carried out.
 
@@ -216,7 +229,20 @@ class Failed(Message):
     trace: str
 
 
-Request = Probe | Export | Build | Load | MakeReference | Prepare | Inspect | Bisect | Preprocess | Slice | Sentinel
+Request = (
+    Probe
+    | Export
+    | Build
+    | Load
+    | MakeReference
+    | Prepare
+    | Inspect
+    | Bisect
+    | Preprocess
+    | Slice
+    | Sentinel
+    | Profile
+)
 Reply = (
     Probed
     | Exported
@@ -229,6 +255,7 @@ Reply = (
     | Preprocessed
     | Samples
     | SentinelTimed
+    | Profiled
     | Failed
 )
 

@@ -58,6 +58,10 @@ def _carry_out(  # noqa: PLR0911 - one a request
     match request:
         case protocol.Slice(calls=calls):
             return timed_slice(host.engine, calls)
+        case protocol.Profile(calls=calls):
+            return protocol.Profiled(
+                samples_ns=tuple(time_calls(host.engine, calls)), operators=host.engine.profile(calls)
+            )
         case protocol.Sentinel():
             return protocol.SentinelTimed(duration_ns=time_sentinel())
         case protocol.Load(engine=name, request=load):

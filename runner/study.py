@@ -288,6 +288,10 @@ class Study:
             self._sha256s[artifact] = file_sha256(Path(artifact))
         return self._sha256s[artifact]
 
+    def arm_plans(self, cell: PlannedCell) -> list[ArmPlan]:
+        """Return what the arms of a cell run, its twin left out."""
+        return self._arm_plans([cell], [key for key in cell.arms if not key.twin])
+
     def _awaits_export(self, plan: ArmPlan) -> bool:
         return plan.engine.entry.needs_artifact and self.plan.source.path is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,29 @@ def show_summary(summary: Any, *, as_json: bool) -> None:
         print_answer(msgspec.json.format(msgspec.json.encode(summary)).decode())
     else:
         print_summary(summary, answer_console())
+
+
+def show_explanation(path: Path, cell: str, output: Path | None, *, as_json: bool) -> None:
+    """Print where a cell's time goes, or the document.
+
+    Raises:
+        UsageError: there is no such cell, or a file was asked for too.
+    """
+    import msgspec
+
+    from ortbench.charts.explain_table import print_explanation
+    from ortbench.charts.table import answer_console
+    from ortbench.errors import UsageError
+    from ortbench.results.explanation import load_explanation
+    from ortbench.results.study import load_results
+
+    if output is not None:
+        raise UsageError("Expected either --explain or --output, but got both; --explain --json prints the document.")
+    explanation = load_explanation(load_results(path), cell)
+    if as_json:
+        print_answer(msgspec.json.format(msgspec.json.encode(explanation)).decode())
+    else:
+        print_explanation(explanation, answer_console(), path)
 
 
 def answer(document: Any, readable: Any, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ortbench.commands.answering import Json, Results, answer, show_summary
+from ortbench.commands.answering import Json, Results, answer, show_explanation, show_summary
 
 
 def show(
@@ -16,11 +16,17 @@ def show(
         str | None,
         typer.Option(help="Write to this file instead: .csv, .parquet, .md or .json.", metavar="FILE"),
     ] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Say where the time of this cell goes, as it was profiled.", metavar="CELL")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the table again, rebuilt from the record, or the table of a CSV."""
     from ortbench.results.source import load_summary
 
+    if explain is not None:
+        show_explanation(Path(results), explain, Path(output) if output else None, as_json=as_json)
+        return
     summary = load_summary(Path(results))
     if output is None:
         show_summary(summary, as_json=as_json)

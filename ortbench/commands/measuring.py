@@ -87,6 +87,13 @@ def compare(
         str | None,
         typer.Option(help="Earlier results: measure the same anew, and say what changed.", metavar="OLD"),
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="In the end, profile this cell (b4-t2, or batch_size=4,threads=2) and say where its time goes.",
+            metavar="CELL",
+        ),
+    ] = None,
     output: Annotated[
         str | None, typer.Option(help="Results folder.  [default: ortbench-results/MODEL-TIMESTAMP]")
     ] = None,
