@@ -122,13 +122,13 @@ def _coverage(explanation: Explanation) -> Iterator[str]:
     for engine in explanation.profiled:
         profile = engine.profile or Profile()
         if profile.call_ms:
-            together = profile.operators_ms or 0.0
-            part = together / profile.call_ms
+            together, call, calls = profile.operators_ms or 0.0, profile.call_ms, profile.calls
+            part = together / call
             doubt = "" if _TRUSTED_SHARE[0] <= part <= _TRUSTED_SHARE[1] else "; this profile explains little"
-            measured = f", {format_significant(engine.latency_ms)} ms in the study" if engine.latency_ms else ""
+            study = f", {format_significant(engine.latency_ms)} ms in the study" if engine.latency_ms else ""
             yield (
-                f"{engine.engine}: the operators add up to {format_significant(together)} ms, {part:.0%} of a call, which took "
-                f"{format_significant(profile.call_ms)} ms without the profiler (median of {profile.calls}){measured}{doubt}"
+                f"{engine.engine}: the operators add up to {format_significant(together)} ms, {part:.0%} of a call, "
+                f"which took {format_significant(call)} ms without the profiler (median of {calls}){study}{doubt}"
             )
 
 
@@ -161,7 +161,7 @@ def _assigned(assigned: Mapping[str, int], unit: str) -> str:
 
 def _shares(flops: Mapping[str, int]) -> str:
     total = sum(flops.values())
-    return ", ".join(f"{provider}: {count / total:.0%}" for provider, count in _descending(flops)) if total else ""
+    return ", ".join(f"{provider}: {count / total:.1%}" for provider, count in _descending(flops)) if total else ""
 
 
 def _counted(counts: Mapping[str, int]) -> str:

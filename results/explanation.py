@@ -37,7 +37,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One engine under its library's profiler, in a process of its own.
 
     Attributes:
-        call_ms: median of calls without the profiler, in the same process, right before.
+        call_ms: median of as many calls without the profiler, in the same process, right before and after.
         calls: how many calls were profiled.
         operators: the longest first; None where the library cannot say.
         reason: why there are none; None where there are.

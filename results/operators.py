@@ -6,6 +6,8 @@ import re
 
 # In the order in which a name is tried: `max_pool2d` is pooling before it is a maximum.
 _CLASSES: dict[str, frozenset[str]] = {
+    # What torch.compile itself does around the kernels.
+    "framework": frozenset({"dynamo", "compiled", "dispatcher", "bytecode"}),
     "attention": frozenset({"attention", "sdpa"}),
     "convolution": frozenset({"conv", "convolution", "deconvolution", "convtranspose"}),
     "matrix product": frozenset(

@@ -74,7 +74,8 @@ def _profile(cell: CellKey, plan: ArmPlan) -> Profile:
         [record] = records
         if record.status != "ok":
             return Profile(reason=record.reason)
-        calls = calls_for((record.warm_up_ns or (record.first_call_ns or 0,))[-1] / 1e9)
+        # The shortest, since a disturbed one would leave too few.
+        calls = calls_for(min(record.warm_up_ns or (record.first_call_ns or 0,)) / 1e9)
         try:
             return as_profile(launch.profile(plan.key, calls))
         except OrtbenchError as error:

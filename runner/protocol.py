@@ -204,7 +204,7 @@ class SentinelTimed(Message):
 
 
 class Profile(Message):
-    """Time so many calls of the bound batch, then run as many under the library's profiler."""
+    """Run so many calls of the bound batch under the library's profiler, and time as many without it."""
 
     calls: int
 
