@@ -26,7 +26,6 @@ def profile_calls(call: Callable[[], None], calls: int, *, cuda: bool) -> tuple[
         calls: how many of them count.
         cuda: time on the GPU, by the operator that started it, instead of time on the CPU.
     """
-    import torch
     from torch.profiler import ProfilerActivity, profile, record_function
 
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
@@ -37,7 +36,7 @@ def profile_calls(call: Callable[[], None], calls: int, *, cuda: bool) -> tuple[
             for _ in range(_WARM_UP_CALLS + calls):
                 with record_function(_CALL):
                     call()
-        events = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CPU]
+        events = [event for event in profiler.events() if event.device_type.name == "CPU"]
     return read_events(events, calls, cuda=cuda)
 
 

@@ -30,7 +30,7 @@ TRACES = Path(__file__).with_name("traces")
 SOURCE = find_model("tiny").source()
 
 # Own time of a span, and the spans inside it.
-TREES = st.recursive(
+TREES: st.SearchStrategy[Any] = st.recursive(
     st.tuples(st.integers(1, 50), st.just([])),
     lambda inner: st.tuples(st.integers(1, 50), st.lists(inner, max_size=4)),
     max_leaves=20,
