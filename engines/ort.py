@@ -115,10 +115,13 @@ class OrtEngine(Engine):
             self._binding.synchronize_outputs()
 
     def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
-        """Profile a second session: see `ort_profile.py`."""
+        """Profile a second session: see `ort_profile.py`; a plugin's library cannot be registered a second time."""
         from ortbench.engines.ort_profile import profile_calls
 
-        return profile_calls(type(self)(), self._request, self._arrays, calls)
+        if self._request.target == PLUGIN:
+            return None
+        asynchronous = self._memory == "cuda"
+        return profile_calls(type(self)(), self._request, self._arrays, calls, asynchronous=asynchronous)
 
     def end_trace(self) -> str:
         """End the profile and return its file."""

@@ -23,7 +23,7 @@ _WARM_UP_CALLS = 3
 
 
 def profile_calls(
-    engine: OrtEngine, request: LoadRequest, inputs: Arrays, calls: int
+    engine: OrtEngine, request: LoadRequest, inputs: Arrays, calls: int, *, asynchronous: bool
 ) -> tuple[OperatorTime, ...] | None:
     """Load `engine`, a new one, with profiling on from the start, since it cannot be turned on later; run and read it.
 
@@ -38,7 +38,7 @@ def profile_calls(
             engine.run()
             engine.synchronize()
         events = json.loads(Path(engine.end_trace()).read_text(encoding="utf-8"))
-    return read_trace(events, calls, asynchronous=request.target != "cpu")
+    return read_trace(events, calls, asynchronous=asynchronous)
 
 
 def read_trace(

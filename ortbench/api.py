@@ -109,6 +109,11 @@ class PlannedComparison:
     before: EarlierPart | None = None
     explain: CellKey | None = None
 
+    @property
+    def spent(self) -> EarlierPart | None:
+        """The earlier part, where it used all the time for measuring, so that only a profile is left to be made."""
+        return self.before if self.before and self.before.spent_s >= self.plan.settings.max_time_s else None
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -204,7 +209,7 @@ def plan_comparison(
     planned = PlannedComparison(plan, folder, tuple(request.command), found, before, explain)
     # Of an environment that is still to be made no version is known.
     if before is not None and not found.to_make:
-        check_same_study(before, _new_run(planned), folder)
+        check_same_study(before, _new_run(planned), folder, may_be_spent=explain is not None)
     return planned
 
 
@@ -248,23 +253,29 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             observer.say(f"exported to {artifact.path}")
         record = _artifact_record(plan, artifact)
         if planned.before is not None:
-            check_same_study(planned.before, msgspec.structs.replace(study.run, artifact=record), folder)
+            now = msgspec.structs.replace(study.run, artifact=record)
+            check_same_study(planned.before, now, folder, may_be_spent=planned.explain is not None)
         study.build(record)
-        smallest = plan.settings.batch_sizes[0]
-        if reference is not None and inputs_mib(plan.source, smallest) < available_mib():
-            # What the reference cannot run, no arm needs to try; nothing has been written yet.
-            reference.outputs(smallest)
-            inspect_model(study, smallest)
-        study.begin(record)
-        run = study.measure()
+        run = planned.spent.run if planned.spent else _measured(study, plan, record)
     # From the record, not from memory: what is printed is what can be rebuilt.
     results = load_results(folder)
     with writing_to(folder):
         write_derived(folder, results.summary)
     comparison = Comparison(folder, run, results)
-    return (
-        _explained(comparison, study, planned.explain) if planned.explain and not comparison.interrupted else comparison
-    )
+    if planned.explain is None or comparison.interrupted:
+        return comparison
+    return _explained(comparison, study, planned.explain)
+
+
+def _measured(study: Study, plan: StudyPlan, record: ArtifactRecord | None) -> Run:
+    """Measure, once the reference has shown that it can run the model at all."""
+    smallest = plan.settings.batch_sizes[0]
+    if study.reference is not None and inputs_mib(plan.source, smallest) < available_mib():
+        # What the reference cannot run, no arm needs to try; nothing has been written yet.
+        study.reference.outputs(smallest)
+        inspect_model(study, smallest)
+    study.begin(record)
+    return study.measure()
 
 
 def _explained(comparison: Comparison, study: Study, cell: CellKey) -> Comparison:

@@ -42,13 +42,14 @@ def read_earlier(folder: Path) -> EarlierPart:
     return EarlierPart(run, tuple(rounds), tuple(launches))
 
 
-def check_same_study(before: EarlierPart, now: Run, folder: Path) -> None:
+def check_same_study(before: EarlierPart, now: Run, folder: Path, *, may_be_spent: bool = False) -> None:
     """Refuse to go on where the figures would be of two different things.
 
     Args:
         before: the earlier part.
         now: as it would begin now; its artifact may not be known yet.
         folder: for the message.
+        may_be_spent: nothing needs to be measured any more.
 
     Raises:
         UsageError: something differs, or the time is spent; the message says what to do.
@@ -63,7 +64,7 @@ def check_same_study(before: EarlierPart, now: Run, folder: Path) -> None:
             f"The study in '{folder}' cannot go on, since this is not the same study: {'; '.join(differing)}. "
             f"It was started as `{command}`; only --max-time and --target may differ."
         )
-    if before.spent_s >= now.settings["max_time_s"]:
+    if before.spent_s >= now.settings["max_time_s"] and not may_be_spent:
         raise UsageError(
             f"The study in '{folder}' has used {before.spent_s:.0f} s, all of its --max-time; "
             "give a longer --max-time to go on."

@@ -107,11 +107,12 @@ def test_every_column_adds_up_to_its_call(engines: list[list[OperatorShare]], ca
         assert sum(row.ms[index] for row in rows) == pytest.approx(call_ms)
 
 
+PLACEMENT = {"requested": "cpu", "assigned": {"cpu": 3}, "unit": "nodes"}
+
+
 def study(path: Path) -> Results:
     run = make_run()
-    launches = make_launches(
-        ["torch", "ort"], 2, placement={"requested": "cpu", "assigned": {"cpu": 3}}, threads=2, boundary="host"
-    )
+    launches = make_launches(["torch", "ort"], 2, placement=PLACEMENT, threads=2, boundary="host")
     rounds = make_rounds({"torch": [[2, 2]] * 2, "ort": [[1, 1]] * 2})
     return Results(path, summarize(run, rounds, launches), run, tuple(rounds), tuple(launches))
 
@@ -119,7 +120,7 @@ def study(path: Path) -> Results:
 def test_the_record_alone_says_what_ran_where(tmp_path: Path) -> None:
     found = load_explanation(study(tmp_path), "b1-t2")
     assert [engine.engine for engine in found.engines] == ["torch", "ort"]
-    assert found.engines[1].placement == {"requested": "cpu", "assigned": {"cpu": 3}}
+    assert found.engines[1].placement == PLACEMENT
     assert (found.engines[1].threads, found.engines[1].boundary, found.engines[1].latency_ms) == (2, "host", 1.0)
     assert found.profiled == ()
     assert class_rows(found) == []
