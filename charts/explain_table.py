@@ -23,7 +23,9 @@ def print_explanation(explanation: Explanation, console: Console, folder: Path) 
         folder: the results folder, for the command that would add a profile.
     """
     console.print(Text(f"{explanation.model} at {explanation.cell.id}, baseline {explanation.baseline}", style="bold"))
-    console.print(build_grid(placement_grid(explanation), numbers=False))
+    ran = placement_grid(explanation)
+    if ran.rows:
+        console.print(build_grid(ran, numbers=False))
     if explanation.profiled:
         console.print(build_grid(class_grid(explanation)))
         console.print(build_grid(operator_grid(explanation)))

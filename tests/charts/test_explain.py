@@ -150,3 +150,10 @@ def test_the_report_has_the_tables_where_a_profile_is(tmp_path: Path) -> None:
     for words in ("Where the time goes: batch size 4, threads 2", "aten::mkldnn_convolution", "mute has no profile"):
         assert words in page
     assert [table.chosen for table in explanation_tables(WHOLE)] == [False] * 3
+
+
+def test_where_nothing_ran_there_is_no_table() -> None:
+    skipped = EngineExplanation(engine="torch", status="skipped", reason="there was no time")
+    text = printed(msgspec.structs.replace(WHOLE, engines=(skipped,)))
+    assert "what ran" not in text
+    assert "torch skipped: there was no time" in text
