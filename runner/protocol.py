@@ -230,18 +230,7 @@ class Failed(Message):
 
 
 Request = (
-    Probe
-    | Export
-    | Build
-    | Load
-    | MakeReference
-    | Prepare
-    | Inspect
-    | Bisect
-    | Preprocess
-    | Slice
-    | Sentinel
-    | Profile
+    Probe | Export | Build | Load | MakeReference | Prepare | Inspect | Bisect | Preprocess | Slice | Sentinel | Profile
 )
 Reply = (
     Probed
