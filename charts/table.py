@@ -82,7 +82,9 @@ def build_cold_table(summary: Summary) -> Table:
     """Return what a first use costs, apart from everything that is compared: medians over launches."""
     table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
     table.add_column("engine")
-    for heading in ("batch size", "threads", "import s", "load s", "first call ms", "until steady s", "peak MiB"):
+    built = any(arm.cold and arm.cold.build_s is not None for cell in summary.cells for arm in cell.arms)
+    headings = ["import s", "load s", "first call ms", "until steady s", "peak MiB"]
+    for heading in ["batch size", "threads", *(["build s"] if built else []), *headings]:
         table.add_column(heading, justify="right")
     for cell in summary.cells:
         for arm in cell.arms:
@@ -92,19 +94,27 @@ def build_cold_table(summary: Summary) -> Table:
                 words = [format_significant(figure) if figure is not None else "" for figure in figures]
                 if arm.steady is False:
                     words[3] += " (not steady)"
+                if built:
+                    words.insert(0, format_significant(cold.build_s) if cold.build_s is not None else "")
                 table.add_row(escape(arm.engine), str(cell.batch_size), str(cell.threads), *words)
     return table
 
 
 def footer(summary: Summary) -> list[str]:
     """Return the lines below the table: what each bad arm suffered, what can be resolved, and the notes."""
-    lines = []
-    for cell in summary.cells:
-        lines += [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in cell.arms if arm.reason]
+    lines = [line for cell in summary.cells for line in _bad_arms(cell)]
     lines += [f"versions: {line}" for line in differing_versions(summary)]
     lines += [f"unequal: {sentence}" for sentence in told_marks(summary)]
     lines += _resolution(summary)
     return list(dict.fromkeys(lines)) + [f"note: {note}" for note in summary.notes]
+
+
+def _bad_arms(cell: CellSummary) -> list[str]:
+    """Say what each bad arm suffered, and once what all of them suffered alike."""
+    bad = [arm for arm in cell.arms if arm.reason]
+    if len(bad) == len(cell.arms) > 1 and len({(arm.status, arm.reason) for arm in bad}) == 1:
+        return [f"every engine {bad[0].status} at {_place(cell)}: {bad[0].reason}"]
+    return [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in bad]
 
 
 def _resolution(summary: Summary) -> list[str]:

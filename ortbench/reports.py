@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from ortbench.engines.registry import REGISTRY, ResolvedEngine, resolve_engine
+from ortbench.engines.registry import BROKEN_PLUGINS, REGISTRY, ResolvedEngine, resolve_engine
 from ortbench.engines.spec import EngineSpec
 from ortbench.export.artifact import Artifact
 from ortbench.export.cache import CacheEntry, Kind, cache_root, clear_cache, list_cache
@@ -58,6 +58,8 @@ def targets_document(engines: list[ResolvedEngine]) -> Document:
     """Probe these engines' targets; return what `ortbench engines --json` prints of them."""
     answers = probe_engines(engines)
     return {
+        # Engines that installed packages declare, and that cannot be used.
+        "broken": dict(BROKEN_PLUGINS),
         "engines": [
             {
                 "engine": engine.label,
@@ -73,13 +75,15 @@ def targets_document(engines: list[ResolvedEngine]) -> Document:
                 **msgspec.to_builtins(answer),
             }
             for engine, answer in zip(engines, answers, strict=True)
-        ]
+        ],
     }
 
 
 def engines_table(document: Document) -> Table:
     """Show every engine: available or not, version, device, and what would add it."""
     table = report_table("engine", "available", "version", "device", "what it is, or what would add it")
+    for name, reason in document["broken"].items():
+        table.add_row(escape(name), "[red]no[/]", "", "", escape(reason))
     for row in document["engines"]:
         missing = f"{row['reason']}; to add it: {row['remedy']}"
         state = "[green]yes[/]" if row["available"] else "[red]no[/]"
