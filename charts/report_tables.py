@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ortbench.results.lanes import accuracy
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.results.used import used_columns
 from ortbench.units import format_significant
@@ -59,6 +60,8 @@ _RESULT = (
     "95 %",
     "verdict",
     "parity",
+    "cosine",
+    "top-1",
     "launches",
     "peak MiB",
 )
@@ -114,6 +117,7 @@ def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
         _interval(speedup.ci95 if speedup else None),
         Cell(verdict),
         Cell(agrees),
+        *(Cell(text, parity.get(name)) for text, name in zip(accuracy(arm), ("cosine", "top1_agreement"), strict=True)),
         Cell(str(arm.launches), arm.launches) if arm.launches else Cell(""),
         _number(arm.memory_mib),
         *(_number(getattr(arm, name)) for name in used),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ortbench.results.fairness import told_marks
+from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
@@ -49,6 +50,9 @@ def build_table(summary: Summary) -> Table:
         table.add_column(_folded(heading), justify="right")
     for heading in ("verdict", "parity"):
         table.add_column(heading)
+    accurate = shows_accuracy(summary.cells)
+    for heading in ("cosine", "top-1") if accurate else ():
+        table.add_column(heading, justify="right")
     for heading in used.values():
         table.add_column(_folded(heading), justify="right")
     for cell in summary.cells:
@@ -56,7 +60,8 @@ def build_table(summary: Summary) -> Table:
             words = [cell.model] if len(models) > 1 else []
             words += [arm.engine + (" (twin)" if arm.twin else "")]
             words += [str(getattr(cell, name)) for name in (*varying.values(), *extras)]
-            table.add_row(*map(escape, words), *_figures(summary, arm), *used_figures(arm, used))
+            figures = [*_figures(summary, arm), *(accuracy(arm) if accurate else ())]
+            table.add_row(*map(escape, words), *figures, *used_figures(arm, used))
         table.add_section()
     return table
 
@@ -80,11 +85,12 @@ def _folded(heading: str) -> str:
 
 def build_cold_table(summary: Summary) -> Table:
     """Return what a first use costs, apart from everything that is compared: medians over launches."""
+    several = any(cell.precision != "fp32" for cell in summary.cells)
     table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
     table.add_column("engine")
     built = any(arm.cold and arm.cold.build_s is not None for cell in summary.cells for arm in cell.arms)
-    headings = ["import s", "load s", "first call ms", "until steady s", "peak MiB"]
-    for heading in ["batch size", "threads", *(["build s"] if built else []), *headings]:
+    place = ("batch size", "threads", *(["precision"] if several else []), *(["build s"] if built else []))
+    for heading in (*place, "import s", "load s", "first call ms", "until steady s", "peak MiB"):
         table.add_column(heading, justify="right")
     for cell in summary.cells:
         for arm in cell.arms:
@@ -96,7 +102,8 @@ def build_cold_table(summary: Summary) -> Table:
                     words[3] += " (not steady)"
                 if built:
                     words.insert(0, format_significant(cold.build_s) if cold.build_s is not None else "")
-                table.add_row(escape(arm.engine), str(cell.batch_size), str(cell.threads), *words)
+                where = [str(cell.batch_size), str(cell.threads), *([cell.precision] if several else [])]
+                table.add_row(escape(arm.engine), *where, *words)
     return table
 
 
@@ -141,7 +148,8 @@ def _resolution(summary: Summary) -> list[str]:
 
 
 def _place(cell: CellSummary) -> str:
-    return f"batch size {cell.batch_size}, threads {cell.threads}"
+    lane = "" if cell.precision == "fp32" else f", {cell.precision}"
+    return f"batch size {cell.batch_size}, threads {cell.threads}{lane}"
 
 
 def _figures(summary: Summary, arm: ArmSummary) -> list[str | Text]:

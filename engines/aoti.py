@@ -17,6 +17,7 @@ import msgspec
 from ortbench.engines.base import Availability, LoadRequest, OperatorTime
 from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
+from ortbench.engines.torch_precision import pin_precision, to_lane
 from ortbench.errors import ArmError
 from ortbench.models.files import file_sha256
 from ortbench.models.inputs import make_inputs
@@ -89,6 +90,7 @@ def _compile(request: LoadRequest, package: Path) -> None:
     from torch._inductor import aoti_compile_and_package
 
     torch.set_num_threads(request.threads)
+    pin_precision(request.precision)
     inductor.freezing = bool(request.options.get("freezing", True))
     # Without gradients but outside inference mode: its tensors cannot be exported.
     with warnings.catch_warnings(), torch.no_grad():
@@ -96,7 +98,10 @@ def _compile(request: LoadRequest, package: Path) -> None:
         warnings.simplefilter("ignore")
         module = load_on_device(request).requires_grad_(requires_grad=False)
         example = make_inputs(request.source, _EXAMPLE_BATCH)
-        tensors = tuple(torch.from_numpy(example[spec.name]).to(request.target) for spec in request.source.inputs)
+        tensors = tuple(
+            to_lane(torch.from_numpy(example[spec.name]).to(request.target), request.precision)
+            for spec in request.source.inputs
+        )
         batch = torch.export.Dim(BATCH)
         exported = torch.export.export(module, tensors, dynamic_shapes=tuple({0: batch} for _ in tensors))
         aoti_compile_and_package(exported, package_path=str(package))

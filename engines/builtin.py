@@ -11,6 +11,16 @@ from ortbench.engines.ort_providers import OTHER_TARGETS, PLUGIN, TARGETS
 _FREEZING = Option("freezing", "bool", default=True, help="fold and pack the weights when compiling")
 _CHANNELS_LAST = Option("channels_last", "bool", default=False, help="NHWC memory layout for weights and images")
 
+_FLOATING = ("fp32", "tf32", "bf16", "fp16")
+_WITH_INT8 = (*_FLOATING, "int8")
+_ONNX_RUNTIME = ("fp32", "tf32", "fp16", "int8")
+_OPENVINO = ("fp32", "bf16", "fp16", "int8")
+
+
+def _precision(lanes: tuple[str, ...]) -> Option:
+    return Option("precision", "choice", default=None, help="compute in this lane, whatever the cell's", choices=lanes)
+
+
 ENTRIES = (
     EngineEntry(
         name="torch",
@@ -19,7 +29,9 @@ ENTRIES = (
         module="ortbench.engines.pytorch",
         class_name="TorchEngine",
         libraries=("torch", "torchvision"),
-        options=(_CHANNELS_LAST,),
+        options=(_CHANNELS_LAST, _precision(_WITH_INT8)),
+        precisions=_WITH_INT8,
+        builds_in=("int8",),
     ),
     EngineEntry(
         name="torchscript",
@@ -28,7 +40,9 @@ ENTRIES = (
         module="ortbench.engines.torchscript",
         class_name="TorchScriptEngine",
         libraries=("torch", "torchvision"),
-        options=(_CHANNELS_LAST,),
+        options=(_CHANNELS_LAST, _precision(_WITH_INT8)),
+        precisions=_WITH_INT8,
+        builds_in=("int8",),
     ),
     EngineEntry(
         name="compile",
@@ -38,6 +52,7 @@ ENTRIES = (
         class_name="CompiledEngine",
         libraries=("torch", "torchvision"),
         options=(
+            _precision(_FLOATING),
             _CHANNELS_LAST,
             _FREEZING,
             Option(
@@ -51,6 +66,7 @@ ENTRIES = (
                 "dynamic", "bool", default=False, help="one compilation for every batch size instead of one for each"
             ),
         ),
+        precisions=_FLOATING,
     ),
     EngineEntry(
         name="aoti",
@@ -59,8 +75,9 @@ ENTRIES = (
         module="ortbench.engines.aoti",
         class_name="AotiEngine",
         libraries=("torch", "torchvision"),
-        options=(_CHANNELS_LAST, _FREEZING),
+        options=(_CHANNELS_LAST, _FREEZING, _precision(_FLOATING)),
         builds=True,
+        precisions=_FLOATING,
     ),
     EngineEntry(
         name="openvino",
@@ -70,6 +87,7 @@ ENTRIES = (
         class_name="OpenVinoEngine",
         libraries=("openvino",),
         options=(
+            _precision(_OPENVINO),
             Option("streams", "int", default=1, help="requests that run at once; a batch is divided among them"),
             Option(
                 "dynamic", "bool", default=False, help="one compilation for every batch size instead of one for each"
@@ -77,6 +95,8 @@ ENTRIES = (
         ),
         needs_artifact=True,
         runs_onnx_files=True,
+        precisions=_OPENVINO,
+        own_artifacts=("int8",),
     ),
     EngineEntry(
         name="ort",
@@ -89,9 +109,11 @@ ENTRIES = (
         module="ortbench.engines.ort",
         class_name="OrtEngine",
         libraries=("onnxruntime",),
-        options=ORT_OPTIONS,
+        options=(*ORT_OPTIONS, _precision(_ONNX_RUNTIME)),
         needs_artifact=True,
         runs_onnx_files=True,
+        precisions=_ONNX_RUNTIME,
+        own_artifacts=("fp16", "int8"),
     ),
     EngineEntry(
         name="null",
@@ -102,6 +124,7 @@ ENTRIES = (
         runs_onnx_files=True,
         computes=False,
         fake=True,
+        precisions=_WITH_INT8,
     ),
     EngineEntry(
         name="scripted",

@@ -19,3 +19,19 @@ def missing_gpu_reason() -> str | None:
     count = ctypes.c_int(0)
     driver.cuDeviceGetCount(ctypes.byref(count))
     return None if count.value else "the NVIDIA driver shows no GPU"
+
+
+_MAJOR, _MINOR = 75, 76  # CUdevice_attribute in cuda.h
+
+
+def compute_capability() -> tuple[int, int] | None:
+    """Return the first GPU's compute capability, e.g. (8, 0); None where the driver shows no GPU."""
+    if missing_gpu_reason():
+        return None
+    driver, value = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(0)
+    numbers = []
+    for attribute in (_MAJOR, _MINOR):
+        if driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0) != 0:
+            return None
+        numbers.append(value.value)
+    return numbers[0], numbers[1]

@@ -21,7 +21,9 @@ class EngineEntry:
         needs_artifact: it runs the ONNX export, not the PyTorch module.
         runs_onnx_files: it can run a user's .onnx file.
         precisions: the lanes it can run, the first being the default.
+        own_artifacts: the lanes for which it wants an ONNX file of that precision; for the others the fp32 one.
         builds: `build` must have made something before it can be loaded.
+        builds_in: the same, in these lanes only.
         other_targets: accepted too, and found by `:*`, but listed only where this engine is asked about.
         named_targets: accepted by name only, since they need options to mean anything.
         check: refuses a target and options that contradict each other; told them and the spelling.
@@ -41,8 +43,10 @@ class EngineEntry:
     needs_artifact: bool = False
     runs_onnx_files: bool = False
     precisions: tuple[str, ...] = ("fp32",)
+    own_artifacts: tuple[str, ...] = ()
     builds: bool = False
     examines: bool = False
+    builds_in: tuple[str, ...] = ()
     computes: bool = True
     fake: bool = False
     other_targets: tuple[str, ...] = ()
@@ -58,6 +62,16 @@ class EngineEntry:
         """Return the target meant by `text`, in any case and with or without `ExecutionProvider`; None if none is."""
         short = text.lower().removesuffix("executionprovider")
         return next((name for name in self.every_target + self.named_targets if short == name.lower()), None)
+
+    def builds_for(self, precision: str) -> bool:
+        """Say whether `build` must have made something before the engine can be loaded in this lane."""
+        return self.builds or precision in self.builds_in
+
+    def artifact_precision(self, precision: str) -> str | None:
+        """Return the precision of the ONNX file that the engine wants in a lane; None where it wants none."""
+        if not self.needs_artifact:
+            return None
+        return precision if precision in self.own_artifacts else "fp32"
 
     def create(self) -> Engine:
         """Import the implementation and return a fresh engine; for workers."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DEVICES = {"cpu": "CPU", "gpu": "GPU"}
 # Left alone, OpenVINO computes an fp32 model in bf16 on processors that can.
+# In int8 the quantised operators say so themselves, and the hint is for the rest.
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 # Nodes that compute nothing: constants, the graph's ends, and views of memory.
 _PASSIVE_TYPES = frozenset({"Const", "Input", "Output", "Parameter", "Result", "Constant"})

@@ -13,7 +13,14 @@ from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
 from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, plan_session
-from ortbench.engines.ort_placement import AssignedNode, assigned_nodes, summarize_placement, unknown_dimension
+from ortbench.engines.ort_placement import (
+    AssignedNode,
+    GraphFacts,
+    assigned_nodes,
+    summarize_placement,
+    unknown_dimension,
+)
+from ortbench.engines.ort_precision import described_precision, library_emulation
 from ortbench.engines.ort_providers import PLUGIN, PROVIDERS, Provider, lane_options
 from ortbench.errors import ArmError, ArmInvalid
 from ortbench.models.files import remembered_sha256
@@ -140,14 +147,16 @@ class OrtEngine(Engine):
         """
         import onnxruntime
 
-        request = self._request
+        request, version = self._request, str(onnxruntime.__version__)
         sha256 = remembered_sha256(Path(request.artifact or ""))
+        placement, facts = self._placement(sha256, version), self._graph(sha256, version)
         return Evidence(
-            versions={"onnxruntime": str(onnxruntime.__version__)},
+            versions={"onnxruntime": version},
             boundary=self._boundary(),
             threads=int(self._session.get_session_options().intra_op_num_threads),
-            placement=self._placement(sha256, str(onnxruntime.__version__)),
-            precision=self._precision(),
+            placement=placement,
+            precision=described_precision(request.precision, self._reported_lane(), facts),
+            emulated=library_emulation(request.precision, self._provider, facts),
             artifact_sha256=sha256,
         )
 
@@ -156,13 +165,18 @@ class OrtEngine(Engine):
             return "host+copies"
         return "host" if self._memory == "cpu" else "device"
 
-    def _precision(self) -> dict[str, str] | None:
+    def _reported_lane(self) -> dict[str, str]:
         """Return the lane's options as the provider reports them, or as it was told where it reports nothing."""
         if self._request.target == PLUGIN:
-            return None
+            return {}
         told = lane_options(PROVIDERS[self._request.target], self._request.precision)
         reported = self._session.get_provider_options().get(self._provider, {})
-        return {name: str(reported.get(name, f"{value} (as told)")) for name, value in told.items()} or None
+        return {name: str(reported.get(name, f"{value} (as told)")) for name, value in told.items()}
+
+    def _graph(self, sha256: str, version: str) -> GraphFacts | None:
+        if not self._facts_read:
+            self._facts_read, self._facts = True, graph_facts(self._request, sha256, version)
+        return self._facts
 
     def _bound(self) -> Any:
         import onnxruntime
@@ -179,11 +193,10 @@ class OrtEngine(Engine):
         nodes = _assignment(self._session)
         if nodes is None:
             return None
-        if not self._facts_read:
-            self._facts_read, self._facts = True, graph_facts(self._request, sha256, version)
-            if problem := unknown_dimension(self._plan.dimensions, self._facts):
-                raise ArmError(problem)
-        return summarize_placement(self._provider, nodes, self._facts)
+        facts = self._graph(sha256, version)
+        if problem := unknown_dimension(self._plan.dimensions, facts):
+            raise ArmError(problem)
+        return summarize_placement(self._provider, nodes, facts)
 
 
 def session_options(request: LoadRequest) -> Any:

@@ -83,11 +83,12 @@ def examine(request: LoadRequest, folder: Path) -> GraphFacts:
     for name, size in _one_item(graph, request.source).items():
         options.add_free_dimension_override_by_name(name, size)
     flops, total = _basic_flops(request.artifact, options, folder)
-    optimised = _optimised_operators(request, folder)
+    graph_that_runs = _optimised_graph(request, folder)
     return GraphFacts(
         original=dict(original),
         dimensions=tuple(_open_dimensions(graph)),
-        optimised=optimised,
+        optimised=None if graph_that_runs is None else dict(Counter(_name(node) for node in graph_that_runs.node)),
+        weights=None if graph_that_runs is None else _weight_types(graph_that_runs),
         flops=flops,
         total_flops=total,
     )
@@ -124,8 +125,8 @@ def _basic_flops(artifact: str, options: Any, folder: Path) -> tuple[dict[str, i
     return {name: count for name, count in named.items() if name}, sum(counted.values())
 
 
-def _optimised_operators(request: LoadRequest, folder: Path) -> dict[str, int] | None:
-    """Return the operators of the graph that runs; None where a provider compiled parts of it to its own."""
+def _optimised_graph(request: LoadRequest, folder: Path) -> Any:
+    """Return the graph that runs; None where a provider compiled parts of it to its own."""
     from ortbench.engines.ort import session_options, session_providers
 
     if request.target == PLUGIN or PROVIDERS[request.target].compiles:
@@ -133,8 +134,14 @@ def _optimised_operators(request: LoadRequest, folder: Path) -> dict[str, int] |
     providers = session_providers(request)
     options = session_options(request)
     options.log_severity_level = _VERBOSE
-    graph = _saved_graph(request.artifact or "", options, providers, folder / "optimised.onnx")
-    return None if graph is None else dict(Counter(_name(node) for node in graph.node))
+    return _saved_graph(request.artifact or "", options, providers, folder / "optimised.onnx")
+
+
+def _weight_types(graph: Any) -> dict[str, int]:
+    from onnx import helper
+
+    names = (helper.tensor_dtype_to_np_dtype(tensor.data_type).name for tensor in graph.initializer)
+    return dict(Counter(name for name in names if "float" in name or name in ("int8", "uint8")))
 
 
 def _saved_graph(artifact: str, options: Any, providers: list[Any], path: Path) -> Any:

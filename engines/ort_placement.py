@@ -46,6 +46,7 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
         dimensions: the names of its open dimensions.
         optimised: operator -> number of nodes in the graph that runs; fused activations and sums are part of the
             name, e.g. `Conv+Add+Relu`.
+        weights: element type -> number of constants in the graph that runs, of floating point or 8 bits.
         placed: provider -> operator -> number of nodes of the graph that runs, by ONNX Runtime's log.
         flops: node name -> operations for one item; nodes without any are left out.
         total_flops: of one item, also where nodes have no names to tell them by.
@@ -54,6 +55,7 @@ class GraphFacts(msgspec.Struct, frozen=True, kw_only=True):
     original: dict[str, int] = {}
     dimensions: tuple[str, ...] = ()
     optimised: dict[str, int] | None = None
+    weights: dict[str, int] | None = None
     placed: dict[str, dict[str, int]] | None = None
     flops: dict[str, int] | None = None
     total_flops: int | None = None

@@ -64,6 +64,7 @@ def _showing(name: str, calls: Counter[str], visit: Callable[[str, NDArray[np.ge
             return
         calls[name] += 1
         shown = name if calls[name] == 1 else f"{name}, call {calls[name]}"
+        output = output.dequantize() if output.is_quantized else output
         # numpy has no bfloat16. The copy is needed: the next layer may write over this one's output.
         tensor = output.float() if str(output.dtype) == "torch.bfloat16" else output
         visit(shown, tensor.detach().cpu().numpy().copy())

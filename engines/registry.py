@@ -42,6 +42,10 @@ class ResolvedEngine:
     options: dict[str, OptionValue]
     environment: Environment | None = None
 
+    def lane(self, precision: str) -> str:
+        """Return what this engine computes in, in a cell of that precision: its option of that name goes first."""
+        return str(self.options.get("precision", precision))
+
 
 def find_engine(name: str) -> EngineEntry:
     """Return the registry's entry of that name.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
+from ortbench.engines.torch_int8 import calibrate, load_quantized
+from ortbench.engines.torch_precision import lane_dtype, parameter_types, pin_precision, reported_precision, to_lane
 
 if TYPE_CHECKING:
     import torch
@@ -49,10 +51,13 @@ def probe_torch(target: str) -> Availability:
 
 
 def load_on_device(request: LoadRequest) -> torch.nn.Module:
-    """Return the catalog model with its weights, in eval mode, in the device's memory and the layout asked for."""
+    """Return the catalog model with its weights, in eval mode, in the device's memory, layout and lane asked for."""
     from ortbench.models.loading import load_module
 
-    return load_module(request.source).to(request.target).to(memory_format=memory_format(request))
+    if request.precision == "int8":
+        return load_quantized(request)
+    module = load_module(request.source).to(request.target, lane_dtype(request.precision))
+    return module.to(memory_format=memory_format(request))
 
 
 def memory_format(request: LoadRequest) -> torch.memory_format:
@@ -69,11 +74,17 @@ class TorchFamilyEngine(Engine):
     _inputs: tuple[torch.Tensor, ...]
     _result: Any = None
     _parameters: int = 0
+    _parameter_types: str = ""
 
     @classmethod
     def probe(cls, target: str) -> Availability:
         """See the base class."""
         return probe_torch(target)
+
+    @classmethod
+    def build(cls, request: LoadRequest) -> bool:
+        """Calibrate, in the lane that needs it; say whether that was done before."""
+        return calibrate(request) if request.precision == "int8" else True
 
     @abstractmethod
     def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
@@ -87,7 +98,8 @@ class TorchFamilyEngine(Engine):
         # Held open for the process's life, so that loading, warm-up and timing all see the same mode.
         self._inference_mode = torch.inference_mode()
         self._inference_mode.__enter__()
-        self._pin_full_fp32()
+        pin_precision(request.precision)
+        self._precision = request.precision
         self._source = request.source
         self._device = torch.device(request.target)
         self._layout = memory_format(request)
@@ -100,7 +112,10 @@ class TorchFamilyEngine(Engine):
         # Parameters made inside inference mode would be inference tensors, which tracing refuses.
         with torch.inference_mode(mode=False):
             module = load_on_device(request)
-            self._parameters = sum(1 for _ in module.parameters())
+            self._parameters = (
+                len(module.state_dict()) if request.precision == "int8" else len(list(module.parameters()))
+            )
+            self._parameter_types = parameter_types(module)
             return self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
     def bind(self, inputs: Arrays) -> None:
@@ -111,6 +126,7 @@ class TorchFamilyEngine(Engine):
         tensors = []
         for spec in self._source.inputs:
             tensor = torch.from_numpy(np.ascontiguousarray(inputs[spec.name])).to(self._device)
+            tensor = to_lane(tensor, self._precision)
             layout = self._layout if tensor.dim() == 4 else torch.contiguous_format
             tensors.append(tensor.contiguous(memory_format=layout))
         self._inputs = tuple(tensors)
@@ -141,7 +157,9 @@ class TorchFamilyEngine(Engine):
         """Return the last result as arrays, named as the model's outputs."""
         results = self._result if isinstance(self._result, (tuple, list)) else (self._result,)
         names = [spec.name for spec in self._source.outputs]
-        return {name: tensor.cpu().numpy() for name, tensor in zip(names, results, strict=True)}
+        halves = self._precision in ("bf16", "fp16")
+        widened = [tensor.float() if halves and tensor.is_floating_point() else tensor for tensor in results]
+        return {name: tensor.cpu().numpy() for name, tensor in zip(names, widened, strict=True)}
 
     def evidence(self) -> Evidence:
         """Versions, threads, and the device that the parameters and the last output are on."""
@@ -153,17 +171,10 @@ class TorchFamilyEngine(Engine):
             versions={"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)},
             boundary="host" if self._device.type == "cpu" else "device",
             threads=torch.get_num_threads(),
+            precision=reported_precision(self._parameter_types, first),
             gradients=torch.is_grad_enabled() or bool(first.requires_grad),
             layout="NHWC" if self._layout == torch.channels_last else "NCHW",
             placement=Placement(
                 requested=self._device.type, assigned={first.device.type: self._parameters}, unit="parameters"
             ),
         )
-
-    @staticmethod
-    def _pin_full_fp32() -> None:
-        """Turn TF32 off: cuDNN convolutions use it by default, and fp32 would not mean fp32."""
-        import torch
-
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ortbench.engines.base import Availability, OperatorTime
 from ortbench.engines.torch_base import TorchFamilyEngine
+from ortbench.engines.torch_precision import to_lane
 from ortbench.engines.torch_profile import name_unseen
 from ortbench.models.inputs import make_inputs
 
@@ -35,7 +36,10 @@ class TorchScriptEngine(TorchFamilyEngine):
         import torch
 
         example = make_inputs(request.source, batch_size=2)
-        tensors = tuple(torch.from_numpy(example[spec.name]).to(self._device) for spec in request.source.inputs)
+        tensors = tuple(
+            to_lane(torch.from_numpy(example[spec.name]).to(self._device), request.precision)
+            for spec in request.source.inputs
+        )
         with warnings.catch_warnings(), torch.no_grad():
             # Every torch.jit call announces its deprecation; the engine is labelled legacy instead.
             warnings.simplefilter("ignore", category=FutureWarning)

@@ -23,7 +23,9 @@ class ExportIdentity(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         weights: `random`, `pretrained`, or `sha256:...` of a state dict's file.
         seed: of random weights; 0 otherwise.
-        versions: of torch, torchvision, onnx and onnxscript.
+        precision: of weights and operators, e.g. `fp32`; an artifact of one precision may serve several lanes.
+        versions: of torch, torchvision, onnx and onnxscript; of onnxruntime too where it made the artifact.
+        quantization: what else makes two quantised artifacts the same; empty for others.
     """
 
     model: str
@@ -33,10 +35,14 @@ class ExportIdentity(msgspec.Struct, frozen=True, kw_only=True):
     exporter: str
     precision: str
     versions: dict[str, str]
+    quantization: dict[str, str] = {}
 
     def key(self) -> str:
         """Return a short name for this identity, fit for a folder."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+        fields = msgspec.structs.asdict(self)
+        if not self.quantization:
+            del fields["quantization"]  # artifacts from before there was such a thing keep their names
+        return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()[:16]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import logging
 import os
@@ -24,10 +25,11 @@ from ortbench.export.artifact import (
     read_artifact,
 )
 from ortbench.export.cache import artifact_folder
-from ortbench.export.onnx_file import read_signature
-from ortbench.models.inputs import make_inputs
+from ortbench.export.checking import check_file, check_parity, file_outputs, module_outputs
+from ortbench.export.onnx_file import default_opset, model_sha256, read_signature
+from ortbench.export.quantizing import convert_to_float16, quantization_identity, quantize
+from ortbench.models.inputs import Arrays, make_inputs
 from ortbench.models.loading import load_module
-from ortbench.models.parity import Parity, compare_outputs
 from ortbench.models.spec import BATCH, ModelSource
 
 if TYPE_CHECKING:
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OPSET = 18
 EXPORTERS = ("dynamo", "torchscript")
-# Two sizes, neither of them the example's: a batch that was baked in fails at one of them at the latest.
-PARITY_BATCH_SIZES = (1, 3)
+# bfloat16 is not among them: neither ONNX Runtime's CPU provider nor the checker could say whether it is right.
+ARTIFACT_PRECISIONS = ("fp32", "fp16", "int8")
 _EXAMPLE_BATCH = 2
 _VERSIONED = ("torch", "torchvision", "onnx", "onnxscript")
 
@@ -45,6 +47,8 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to export and how.
 
     Attributes:
+        source: a catalog model; an .onnx file only where `precision` is not fp32.
+        precision: of the artifact, one of ARTIFACT_PRECISIONS.
         output: the folder for the artifact; None for its place in the cache.
         scratch: an existing folder to build in, on the same file system, which the caller clears whatever
             becomes of this process; None to make one.
@@ -53,6 +57,7 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
     source: ModelSource
     opset: int = DEFAULT_OPSET
     exporter: str = "dynamo"
+    precision: str = "fp32"
     output: str | None = None
     scratch: str | None = None
 
@@ -89,6 +94,8 @@ def export_identity(request: ExportRequest) -> ExportIdentity:
     Raises:
         ModelError: the weights' file cannot be read.
     """
+    if request.source.path is not None:
+        return _file_identity(request, Path(request.source.path))
     weights = request.source.weights
     if weights not in ("random", "pretrained"):
         try:
@@ -101,18 +108,40 @@ def export_identity(request: ExportRequest) -> ExportIdentity:
         seed=request.source.seed if weights == "random" else 0,
         opset=request.opset,
         exporter=request.exporter,
-        precision="fp32",
-        versions={name: importlib.metadata.version(name) for name in _VERSIONED},
+        precision=request.precision,
+        versions=_versions(request),
+        quantization=_quantization(request),
     )
 
 
+def _file_identity(request: ExportRequest, path: Path) -> ExportIdentity:
+    return ExportIdentity(
+        model=request.source.name,
+        weights=f"sha256:{model_sha256(path)}",
+        seed=0,
+        opset=default_opset(path) or 0,
+        exporter="file",
+        precision=request.precision,
+        versions=_versions(request),
+        quantization=_quantization(request),
+    )
+
+
+def _versions(request: ExportRequest) -> dict[str, str]:
+    converts = request.precision == "int8" or request.source.path is not None
+    names = (() if request.source.path else _VERSIONED) + (("onnxruntime", "onnx") if converts else ())
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _quantization(request: ExportRequest) -> dict[str, str]:
+    return quantization_identity(request.source) if request.precision == "int8" else {}
+
+
 def _build(request: ExportRequest, identity: ExportIdentity, folder: Path) -> Manifest:
-    module = load_module(request.source)
     path = folder / MODEL_FILE
-    _write_onnx(module, request, path)
-    _check(path)
+    expected, flops = _write_model(request, path)
+    check_file(path)
     inputs, outputs = read_signature(path)
-    parity = _check_parity(module, request.source, path)
     manifest = Manifest(
         manifest_version=MANIFEST_VERSION,
         identity=identity,
@@ -120,12 +149,51 @@ def _build(request: ExportRequest, identity: ExportIdentity, folder: Path) -> Ma
         size_bytes=path.stat().st_size,
         inputs=inputs,
         outputs=outputs,
-        flops_per_item=_count_flops(module, request.source),
-        parity=parity,
+        flops_per_item=flops,
+        parity=check_parity(expected, request.source, request.precision, path),
     )
     encoded = msgspec.json.format(msgspec.json.encode(manifest))
     (folder / MANIFEST_FILE).write_bytes(encoded + b"\n")
     return manifest
+
+
+def _write_model(request: ExportRequest, path: Path) -> tuple[dict[int, Arrays], int | None]:
+    """Write the artifact; return the fp32 original's outputs by batch size, and its operations for one item."""
+    source = request.source
+    if source.path is not None:
+        base = Path(source.path)
+        (quantize if request.precision == "int8" else convert_to_float16)(source, base, path)
+        return file_outputs(source, base), None
+    module = load_module(source)
+    if request.precision == "int8":
+        quantize(source, export_model(_base_request(request)).path, path)
+    else:
+        _write_onnx(_in_float16(module) if request.precision == "fp16" else module, request, path)
+    return module_outputs(module, source), _count_flops(module, source)
+
+
+def _base_request(request: ExportRequest) -> ExportRequest:
+    """Return the request for the fp32 artifact that a quantised one is made of; it stays in the cache."""
+    scratch = None if request.output else request.scratch
+    return msgspec.structs.replace(request, precision="fp32", output=None, scratch=scratch)
+
+
+def _in_float16(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a copy with float16 weights that takes and gives float32, so that every engine gets the same arrays."""
+    import torch
+
+    class Float16(torch.nn.Module):
+        def __init__(self, inner: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *tensors: torch.Tensor) -> Any:
+            halves = [tensor.half() if tensor.is_floating_point() else tensor for tensor in tensors]
+            result = self.inner(*halves)
+            many = isinstance(result, (tuple, list))
+            return tuple(each.float() for each in result) if many else result.float()
+
+    return Float16(copy.deepcopy(module).half()).eval()
 
 
 def _move_into_place(scratch: Path, folder: Path) -> None:
@@ -166,45 +234,14 @@ def _call_exporter(module: torch.nn.Module, request: ExportRequest, path: Path) 
     }
     if request.exporter == "dynamo":
         batch = torch.export.Dim(BATCH)
-        options |= {"dynamo": True, "verbose": False, "dynamic_shapes": tuple({0: batch} for _ in tensors)}
+        shapes = tuple({0: batch} for _ in tensors)
+        # The module in fewer bits takes any number of inputs, which torch.export counts as one.
+        dynamic_shapes = shapes if request.precision == "fp32" else (shapes,)
+        options |= {"dynamo": True, "verbose": False, "dynamic_shapes": dynamic_shapes}
     else:
         names = options["input_names"] + options["output_names"]
         options |= {"dynamo": False, "dynamic_axes": {name: {0: BATCH} for name in names}}
     torch.onnx.export(module, tensors, path, **options)
-
-
-def _check(path: Path) -> None:
-    import onnx
-    import onnx.checker
-
-    try:
-        # The full check runs strict shape inference over the whole graph as well.
-        onnx.checker.check_model(str(path), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"The exported model is not valid ONNX: {error}") from error
-
-
-def _check_parity(module: torch.nn.Module, source: ModelSource, path: Path) -> dict[str, Parity]:
-    import onnxruntime
-    import torch
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [spec.name for spec in source.outputs]
-    parities: dict[str, Parity] = {}
-    for batch_size in PARITY_BATCH_SIZES:
-        inputs = make_inputs(source, batch_size)
-        with torch.inference_mode():
-            result = module(*(torch.from_numpy(inputs[spec.name]) for spec in source.inputs))
-        tensors = result if isinstance(result, (tuple, list)) else (result,)
-        expected = {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
-        outputs = dict(zip(names, session.run(names, inputs), strict=True))
-        parity = compare_outputs(outputs, expected, "torch")
-        if not parity.ok:
-            raise ExportError(
-                f"The export of '{source.name}' disagrees with PyTorch at batch size {batch_size}: {parity.reason}"
-            )
-        parities[str(batch_size)] = parity
-    return parities
 
 
 def _count_flops(module: torch.nn.Module, source: ModelSource) -> int | None:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ortbench.models.precision import LANES
 from ortbench.models.special_values import count_special_values, total
 
 
@@ -28,16 +29,19 @@ class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-ABSOLUTE_TOLERANCE = 1e-4
-RELATIVE_TOLERANCE = 1e-4
-FP32 = Tolerance(
-    absolute=ABSOLUTE_TOLERANCE,
-    relative=RELATIVE_TOLERANCE,
-    source=(
-        "measured: engines sum in different orders and fuse batch normalisation, by which ResNet50's logits of "
-        "magnitude 100 differed by 8e-5; a wrong kernel, TF32 or bf16 differ by 1e-2 and more"
-    ),
-)
+def tolerance_for(precision: str) -> Tolerance:
+    """Return how far outputs of that lane may be from the reference; see `models/precision.py`."""
+    lane = LANES[precision]
+    return Tolerance(
+        absolute=lane.absolute_tolerance,
+        relative=lane.relative_tolerance,
+        min_cosine=lane.min_cosine,
+        lane=lane.name,
+        source=lane.source,
+    )
+
+
+FP32 = tolerance_for("fp32")
 
 
 class Parity(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +142,9 @@ def _compare(name: str, output: NDArray[np.generic], expected: NDArray[np.generi
     scale = float(np.abs(wanted[finite]).max(initial=0.0))
     error = float(np.abs(actual[finite] - wanted[finite]).max(initial=0.0))
     cosine = _cosine(actual[finite], wanted[finite])
-    reason = _objection(error, tolerance.absolute + tolerance.relative * scale, cosine, tolerance)
+    # Where the whole output is within the absolute tolerance of zero, its direction means nothing.
+    direction = cosine if scale > tolerance.absolute else 1.0
+    reason = _objection(error, tolerance.absolute + tolerance.relative * scale, direction, tolerance)
     return Parity(
         ok=reason is None,
         reference="",

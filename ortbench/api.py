@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 import ortbench
+from ortbench.engines.lanes import keep_in_lanes
 from ortbench.engines.registry import resolve_engines, wildcard_engines
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import Artifact
@@ -20,6 +21,7 @@ from ortbench.export.cache import cache_root
 from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.models.catalog import DEFAULT_MODEL
+from ortbench.models.precision import parse_lanes
 from ortbench.results.explanation import Explanation, find_cell
 from ortbench.results.folder import (
     CHARTS_FOLDER,
@@ -37,8 +39,9 @@ from ortbench.results.summary import Summary
 from ortbench.runner.available import Available, find_available
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.explain import explain_study
+from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
-from ortbench.runner.jobs import ExportJob, Reference
+from ortbench.runner.jobs import Reference
 from ortbench.runner.machine import (
     describe_machine,
     git_commit,
@@ -47,6 +50,7 @@ from ortbench.runner.machine import (
     relevant_environment,
 )
 from ortbench.runner.memory import available_mib, inputs_mib
+from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import (
     Settings,
     StudyPlan,
@@ -72,6 +76,7 @@ class CompareRequest:
     engines: str | None = None
     model: str = DEFAULT_MODEL
     weights: str | None = None
+    precision: str = "fp32"
     batch_sizes: str | None = None
     threads: str | None = None
     baseline: str | None = None
@@ -166,7 +171,8 @@ def plan_comparison(
     given_threads = parse_counts(request.threads, "--threads") if request.threads is not None else None
     threads = choose_threads(given_threads, thread_limit(), full=request.full)
     engines_text = request.engines if request.engines is not None else _default_engines(request.model)
-    engines = resolve_engines(engines_text)
+    lanes = parse_lanes(request.precision)
+    engines = keep_in_lanes(resolve_engines(engines_text), lanes, wildcard_engines(engines_text))
     shapes = parse_input_shapes(request.input_shape)
     images = request.inputs if request.inputs is not None and means_images(request.inputs) else None
     inputs = str(images_file(request.model, images)) if images else request.inputs
@@ -185,6 +191,7 @@ def plan_comparison(
             baseline=baseline,
             model=model.source.name,
             weights=model.source.weights,
+            precision=",".join(lanes),
             batch_sizes=batch_sizes,
             threads=threads,
             target=target,
@@ -225,7 +232,7 @@ def _output_folder(request: CompareRequest, model: str) -> Path:
 
 def plan_lines(plan: StudyPlan) -> list[str]:
     """Say what will be measured and how long that will take."""
-    export_needed = plan.needs_artifact and find_export(_export_request(plan)) is None
+    export_needed = any(find_export(_export_request(plan, precision)) is None for precision in plan.exports)
     lines = describe_plan(plan, export_needed=export_needed)
     return lines + [f"lacking  {feature}, on this system" for feature in missing_features()]
 
@@ -238,25 +245,20 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     """
     plan, folder = planned.plan, planned.folder
     with ExitStack() as stack:
-        job = None
-        artifact = find_export(_export_request(plan)) if plan.needs_artifact else None
-        if plan.needs_artifact and artifact is None:
-            observer.say(f"exporting {plan.settings.model} to ONNX")
-            job = stack.enter_context(ExportJob(_export_request(plan)))
+        exports = Exports([_export_request(plan, precision) for precision in plan.exports], observer.say)
+        stack.enter_context(exports)
         reference = stack.enter_context(_reference(plan)) if plan.needs_reference else None
         study = stack.enter_context(contextlib.closing(_study(planned, reference, observer)))
         if reference is not None:
             reference.ready()
-        if job is not None:
+        if exports.under_way:
             study.start_early()
-            artifact = job.result()
-            observer.say(f"exported to {artifact.path}")
-        record = _artifact_record(plan, artifact)
+        artifacts = _artifact_records(plan, exports.results())
         if planned.before is not None:
-            now = msgspec.structs.replace(study.run, artifact=record)
+            now = with_artifacts(study.run, artifacts)
             check_same_study(planned.before, now, folder, may_be_spent=planned.explain is not None)
-        study.build(record)
-        run = planned.spent.run if planned.spent else _measured(study, plan, record)
+        study.build(artifacts)
+        run = planned.spent.run if planned.spent else _measured(study, plan)
     # From the record, not from memory: what is printed is what can be rebuilt.
     results = load_results(folder)
     with writing_to(folder):
@@ -267,14 +269,14 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     return _explained(comparison, study, planned.explain)
 
 
-def _measured(study: Study, plan: StudyPlan, record: ArtifactRecord | None) -> Run:
+def _measured(study: Study, plan: StudyPlan) -> Run:
     """Measure, once the reference has shown that it can run the model at all."""
     smallest = plan.settings.batch_sizes[0]
     if study.reference is not None and inputs_mib(plan.source, smallest) < available_mib():
         # What the reference cannot run, no arm needs to try; nothing has been written yet.
         study.reference.outputs(smallest)
         inspect_model(study, smallest)
-    study.begin(record)
+    study.begin()
     return study.measure()
 
 
@@ -356,22 +358,25 @@ def _default_engines(model: str) -> str:
     return "ort" if is_file(model) else DEFAULT_ENGINES
 
 
-def _export_request(plan: StudyPlan) -> ExportRequest:
-    return ExportRequest(source=plan.source, opset=DEFAULT_OPSET)
+def _export_request(plan: StudyPlan, precision: str) -> ExportRequest:
+    return ExportRequest(source=plan.source, opset=DEFAULT_OPSET, precision=precision)
 
 
-def _artifact_record(plan: StudyPlan, artifact: Artifact | None) -> ArtifactRecord | None:
-    if artifact is not None:
+def _artifact_records(plan: StudyPlan, artifacts: Sequence[Artifact]) -> dict[str, ArtifactRecord]:
+    """Return the ONNX files by precision; a user's own file first, as it is what the others are made of."""
+    records = {} if plan.source.path is None else {"fp32": _own_file(Path(plan.source.path))}
+    for artifact in artifacts:
         manifest = artifact.manifest
-        return ArtifactRecord(
+        records[manifest.identity.precision] = ArtifactRecord(
             path=str(artifact.path),
             sha256=manifest.sha256,
             opset=manifest.identity.opset,
             flops_per_item=manifest.flops_per_item,
         )
-    if plan.source.path is None:
-        return None
-    path = Path(plan.source.path)
+    return records
+
+
+def _own_file(path: Path) -> ArtifactRecord:
     return ArtifactRecord(path=str(path), sha256=model_sha256(path), opset=default_opset(path))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import MANIFEST_FILE, Artifact
-from ortbench.export.exporter import EXPORTERS, ExportRequest, find_export
+from ortbench.export.exporter import ARTIFACT_PRECISIONS, EXPORTERS, ExportRequest, find_export
 from ortbench.runner.jobs import run_export
 from ortbench.runner.sources import is_file, resolve_model
 
@@ -14,7 +14,14 @@ _OLDEST_OPSET = 7
 
 
 def export(  # noqa: PLR0913 - one for each option
-    *, model: str, weights: str | None, seed: int, opset: str, exporter: str, output: str | None
+    *,
+    model: str,
+    weights: str | None,
+    seed: int,
+    opset: str,
+    exporter: str,
+    output: str | None,
+    precision: str = "fp32",
 ) -> Artifact:
     """Export a catalog model, or find its export.
 
@@ -22,7 +29,9 @@ def export(  # noqa: PLR0913 - one for each option
         UsageError: an option is wrong; nothing was written.
         ExportError: the export failed or disagrees with PyTorch.
     """
-    if is_file(model):
+    if precision not in ARTIFACT_PRECISIONS:
+        raise UsageError(expected_one_of("--precision", ARTIFACT_PRECISIONS, precision))
+    if is_file(model) and precision == "fp32":
         raise UsageError(f"'{model}' is an ONNX file already; `ortbench compare --model {model}` runs it.")
     number = _parse_opset(opset)
     if exporter not in EXPORTERS:
@@ -31,7 +40,7 @@ def export(  # noqa: PLR0913 - one for each option
     if output is not None:
         _check_export_folder(Path(output))
     folder = str(Path(output).absolute()) if output is not None else None
-    request = ExportRequest(source=source, opset=number, exporter=exporter, output=folder)
+    request = ExportRequest(source=source, opset=number, exporter=exporter, precision=precision, output=folder)
     return find_export(request) or run_export(request)
 
 

@@ -155,6 +155,7 @@ def export_model(  # noqa: PLR0913 - one for each option
     seed: int = 0,
     opset: int = 18,
     exporter: str = "dynamo",
+    precision: str = "fp32",
     output: PathLike | None = None,
 ) -> Artifact:
     """Export a catalog model to ONNX and check it, or find its export.
@@ -166,7 +167,15 @@ def export_model(  # noqa: PLR0913 - one for each option
     from ortbench.exporting import export
 
     folder = str(output) if output else None
-    return export(model=model, weights=weights, seed=seed, opset=str(opset), exporter=exporter, output=folder)
+    return export(
+        model=model,
+        weights=weights,
+        seed=seed,
+        opset=str(opset),
+        exporter=exporter,
+        output=folder,
+        precision=precision,
+    )
 
 
 def diagnose(max_time: str = "30s") -> Diagnosis:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ortbench.engines.registry import BROKEN_PLUGINS, REGISTRY, ResolvedEngine, resolve_engine
 from ortbench.engines.spec import EngineSpec
-from ortbench.export.artifact import Artifact
+from ortbench.export.artifact import Artifact, Manifest
 from ortbench.export.cache import CacheEntry, Kind, cache_root, clear_cache, list_cache
 from ortbench.models.catalog import CATALOG
 from ortbench.models.inputs import format_shape
@@ -35,16 +35,27 @@ def artifact_document(artifact: Artifact) -> Document:
 def artifact_lines(artifact: Artifact) -> list[str]:
     """Return path, opset, size and parity of an artifact."""
     manifest = artifact.manifest
+    original = "the file" if manifest.identity.exporter == "file" else "PyTorch"
     parities = [f"{parity.max_abs_error:.1e} at batch size {size}" for size, parity in manifest.parity.items()]
     flops = f"{manifest.flops_per_item / 1e9:.2f} GFLOP an item" if manifest.flops_per_item else "not counted"
     return [
         f"path     {artifact.path}",
+        f"lane     {manifest.identity.precision}" + _accuracy(manifest),
         f"opset    {manifest.identity.opset} ({manifest.identity.exporter} exporter)",
         f"size     {format_bytes(manifest.size_bytes)}, {flops}",
-        f"parity   differs from PyTorch by at most {', '.join(parities)}",
+        f"parity   differs from {original} by at most {', '.join(parities)}",
         f"weights  {manifest.identity.weights}" + (f", seed {manifest.identity.seed}"),
         "reused from before" if artifact.reused else "newly exported",
     ]
+
+
+def _accuracy(manifest: Manifest) -> str:
+    """Say how near an artifact of fewer bits comes to the fp32 model."""
+    if manifest.identity.precision == "fp32" or not manifest.parity:
+        return ""
+    parities = manifest.parity.values()
+    cosine = min(parity.cosine or 0.0 for parity in parities)
+    return f", cosine with the fp32 model {cosine:.5f}"
 
 
 def engines_document() -> Document:
@@ -162,7 +173,8 @@ def _cached(entry: CacheEntry) -> str:
         return "(damaged)"
     identity, flops = entry.manifest.identity, entry.manifest.flops_per_item
     counted = f", {format_significant(flops / 1e9)} GFLOP an item" if flops else ""
-    return f"{identity.model}, opset {identity.opset}, {identity.exporter}, {identity.weights} weights{counted}"
+    made = f"{identity.precision}, opset {identity.opset}, {identity.exporter}"
+    return f"{identity.model}, {made}, {identity.weights} weights{counted}"
 
 
 def report_table(*columns: str) -> Table:

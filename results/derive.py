@@ -16,6 +16,7 @@ from ortbench.results.energy import joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.folder import read_run
 from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.lanes import lane_notes
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.placement_marks import placement_marks
@@ -74,17 +75,18 @@ def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[Launch
     resolved, doubt = resolution(twins), distrust(twins)
     _decide_all(records, max(SMALLEST_BAND, resolved or 0.0), withheld=doubt is not None)
     notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines), *parity_notes(launches)]
+    cells = tuple(_cell(cell, run, records) for cell in run.cells)
     return Summary(
         model=run.model,
         baseline=run.baseline,
         engines=run.engines,
         paired=True,
         machine=run.machine,
-        cells=tuple(_cell(cell, run, records) for cell in run.cells),
+        cells=cells,
         resolution=resolved,
         spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
         drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
-        notes=tuple(notes),
+        notes=(*notes, *lane_notes(cells)),
     )
 
 

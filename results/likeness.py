@@ -83,7 +83,8 @@ def _value(value: Any) -> str:
 
 
 def _artifact(run: Run) -> dict[str, Any]:
-    return {"sha256": run.artifact.sha256 if run.artifact else None}
+    others = {f"sha256 in {name}": record.sha256 for name, record in run.artifacts.items() if record != run.artifact}
+    return {"sha256": run.artifact.sha256 if run.artifact else None} | others
 
 
 def _mattering(environment: Mapping[str, str]) -> dict[str, str]:

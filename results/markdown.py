@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results.fairness import told_marks
+from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.summary import ArmSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
@@ -17,15 +18,16 @@ _PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "d
 def to_markdown(summary: Summary) -> str:
     """Return a table of every arm, twins left out, with what a reader should know below it."""
     extras = [name for name, plain in _PLAIN.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
-    used = used_columns(summary)
-    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:], *used.values()]
+    accurate, used = shows_accuracy(summary.cells), used_columns(summary)
+    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:], *(("cosine", "top-1") if accurate else ()), *used.values()]
     lines = [f"## {escape(summary.model)}, baseline {escape(summary.baseline)}", "", _line(headings)]
     lines.append(_line(["---"] * len(headings)))
     for cell in summary.cells:
         for arm in cell.arms:
             if not arm.twin:
                 place = [arm.engine, cell.batch_size, cell.threads, *(getattr(cell, name) for name in extras)]
-                lines.append(_line([*map(str, place), *_figures(summary, arm), *used_figures(arm, used)]))
+                figures = [*_figures(summary, arm), *(accuracy(arm) if accurate else ()), *used_figures(arm, used)]
+                lines.append(_line([*map(str, place), *figures]))
     notes = list(_notes(summary))
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 

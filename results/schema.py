@@ -69,6 +69,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         engines: their shortest spellings, the order of `--engines`.
         settings: every setting, resolved.
         machine, versions, environment: see `runner/machine.py`.
+        artifact: the ONNX file, the first lane's where there are several; artifacts: each by its precision.
         git_commit: of the repository in whose folder the command ran, if any.
         time_s: wall seconds by what they were spent on.
         notes: what a reader should know, in words.
@@ -88,6 +89,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     git_commit: str | None = None
     artifact: ArtifactRecord | None = None
+    artifacts: dict[str, ArtifactRecord] = {}
     cells: tuple[PlannedCell, ...]
     time_s: dict[str, float] = {}
     notes: tuple[str, ...] = ()

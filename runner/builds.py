@@ -42,7 +42,7 @@ class Builds:
         if engine.entry.examines and key not in self._made:
             _run(engine, request)
             self._made[key] = Build()
-        if not engine.entry.builds or key in self._made:
+        if not engine.entry.builds_for(request.precision) or key in self._made:
             return
         say(f"building {engine.label} for {request.threads} threads, unless it was built before")
         build = _run(engine, request)

@@ -11,14 +11,9 @@ import numpy as np
 from ortbench.engines.base import Engine
 from ortbench.models.agreement import Agreement
 from ortbench.models.inputs import distinct_inputs, make_inputs
-from ortbench.models.parity import FP32, Outputs, Parity, Tolerance
+from ortbench.models.parity import Outputs, Parity, Tolerance
 from ortbench.models.spec import ModelSource
 from ortbench.runner import protocol
-
-
-def tolerance_for(precision: str) -> Tolerance:
-    """Return how far outputs of that lane may be from the reference."""
-    return msgspec.structs.replace(FP32, lane=precision)
 
 
 def check_batches(

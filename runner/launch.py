@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from ortbench.engines.evidence import fallback_reason
+from ortbench.engines.evidence import fallback_reason, lane_contradiction
 from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
 from ortbench.results.fairness import refusal
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
@@ -185,7 +185,9 @@ class Launch:
         worker.park()
         arm.expect(prepared, cell.batch_size, slice_ns)
         record = arm.record(self.number, cell.id, "ok", None, prepared)
-        fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback)
+        fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback) or lane_contradiction(
+            arm.plan.request.precision, prepared.evidence
+        )
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
         reason = fallback or wrong or refusal(record, cell.threads, arm.plan.artifact_sha256)
         return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record

@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ortbench.results.schema import LaunchRecord, PlannedCell, Run, RunState
+from ortbench.results.schema import ArtifactRecord, LaunchRecord, PlannedCell, Run, RunState
 from ortbench.results.versions import runs_elsewhere
 from ortbench.runner.record import StudyRecord
+
+
+def with_artifacts(run: Run, artifacts: Mapping[str, ArtifactRecord]) -> Run:
+    """Return run.json's content with the ONNX files, by precision; the first stands by itself too."""
+    first = next(iter(artifacts.values()), None)
+    return msgspec.structs.replace(run, artifact=first, artifacts=dict(artifacts))
 
 
 def finished_run(run: Run, state: RunState, record: StudyRecord, time_s: Mapping[str, float]) -> Run:

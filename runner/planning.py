@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: wanted half-width of a speedup's interval, as a fraction.
+        precision: the lanes, separated by commas.
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
         twins: the cells in which the baseline also runs against itself.
@@ -59,7 +60,7 @@ class StudyPlan:
     Attributes:
         source: the model with every input shape known.
         reference: the engine whose outputs the others must agree with.
-        groups: cells that share a launch: equal in everything but the batch size.
+        groups: cells that share a launch: equal in everything but the batch size, so of one lane.
     """
 
     settings: Settings
@@ -71,15 +72,26 @@ class StudyPlan:
     @property
     def groups(self) -> list[list[PlannedCell]]:
         """The cells by launch, each in ascending batch size."""
-        by_threads: dict[int, list[PlannedCell]] = {}
+        together: dict[tuple[str, int], list[PlannedCell]] = {}
         for cell in self.cells:
-            by_threads.setdefault(cell.key.threads, []).append(cell)
-        return list(by_threads.values())
+            together.setdefault((cell.key.precision, cell.key.threads), []).append(cell)
+        return list(together.values())
 
     @property
-    def needs_artifact(self) -> bool:
-        """Whether an export must be there before anything can run."""
-        return self.source.path is None and any(engine.entry.needs_artifact for engine in self.engines)
+    def artifact_precisions(self) -> tuple[str, ...]:
+        """The precisions of the ONNX files that the engines want, in the lanes' order."""
+        wanted = [
+            engine.entry.artifact_precision(engine.lane(lane))
+            for lane in lanes_of(self.settings)
+            for engine in self.engines
+        ]
+        return tuple(dict.fromkeys(precision for precision in wanted if precision))
+
+    @property
+    def exports(self) -> tuple[str, ...]:
+        """Those of them that must be exported or converted before anything can run."""
+        own = ("fp32",) if self.source.path is not None else ()
+        return tuple(precision for precision in self.artifact_precisions if precision not in own)
 
     @property
     def needs_reference(self) -> bool:
@@ -118,14 +130,20 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
     twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
         PlannedCell(
-            key=CellKey(model=source.name, batch_size=batch_size, threads=threads),
+            key=CellKey(model=source.name, precision=lane, batch_size=batch_size, threads=threads),
             arms=(*arms, twin) if settings.twins == "all" or batch_size == min(settings.batch_sizes) else arms,
         )
+        for lane in lanes_of(settings)
         for threads in settings.threads
         for batch_size in settings.batch_sizes
     )
     reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
     return StudyPlan(settings, source, tuple(engines), reference, cells)
+
+
+def lanes_of(settings: Settings) -> tuple[str, ...]:
+    """Return the lanes that the settings name."""
+    return tuple(settings.precision.split(","))
 
 
 def choose_batch_sizes(given: Sequence[int] | None, fixed: int | None, *, full: bool) -> tuple[int, ...]:
@@ -176,12 +194,12 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     settings = plan.settings
     batches = ", ".join(map(str, settings.batch_sizes))
     threads = ", ".join(map(str, settings.threads))
-    cells, arms = len(plan.cells), len(plan.engines)
+    cells, arms, lanes = len(plan.cells), len(plan.engines), lanes_of(settings)
     twins = "every cell" if settings.twins == "all" else f"batch size {min(settings.batch_sizes)}"
     lines = [
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
         f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
-        f"cells    {cells}: batch size {batches} x threads {threads}, {arms} arms each",
+        f"cells    {cells}: batch size {batches} x threads {threads}{_lanes(lanes)}, {arms} arms each",
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
@@ -194,6 +212,10 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")
     return lines
+
+
+def _lanes(lanes: Sequence[str]) -> str:
+    return f" x precision {', '.join(lanes)}" if len(lanes) > 1 else ""
 
 
 def _weights(source: ModelSource) -> str:

@@ -57,7 +57,7 @@ def check_same_study(before: EarlierPart, now: Run, folder: Path, *, may_be_spen
     # As it will be read back: tuples become lists.
     now = msgspec.json.decode(msgspec.json.encode(now), type=Run)
     if now.artifact is None:
-        now = msgspec.structs.replace(now, artifact=before.run.artifact)
+        now = msgspec.structs.replace(now, artifact=before.run.artifact, artifacts=before.run.artifacts)
     if differing := differences(before.run, now):
         command = shlex.join(before.run.command)
         raise UsageError(

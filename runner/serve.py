@@ -15,15 +15,16 @@ import msgspec
 import numpy as np
 
 from ortbench.engines.base import Engine, Evidence, LoadRequest
+from ortbench.engines.lanes import with_lane
 from ortbench.engines.registry import find_engine
 from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
-from ortbench.models.parity import Parity, Tolerance, compare_outputs
+from ortbench.models.parity import Parity, Tolerance, compare_outputs, tolerance_for
 from ortbench.runner import protocol
 from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
-from ortbench.runner.checking import check_batches, run_batch, tolerance_for
+from ortbench.runner.checking import check_batches, run_batch
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
@@ -166,7 +167,7 @@ class EngineHost:
             durations, steady = self._warm_up(first_call)
             self.engine.settle()
             busy = threads.count(lambda: time_calls(self.engine, 1), self._request.threads)
-        evidence = _with_python(self.engine.evidence())
+        evidence = with_lane(_with_python(self.engine.evidence()), self._request)
         self._pss.look()
         # A collection in the middle of a slice would be charged to whichever call it fell into.
         gc.collect()

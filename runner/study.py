@@ -6,12 +6,11 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-import msgspec
 
 from ortbench.engines.base import LoadRequest
 from ortbench.export.cache import builds_root
@@ -37,7 +36,7 @@ from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.disturbance import Watch
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
-from ortbench.runner.outcome import finished_run
+from ortbench.runner.outcome import finished_run, with_artifacts
 from ortbench.runner.pilot import rounds_for_cell
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.record import StudyRecord
@@ -95,26 +94,25 @@ class Study:
         """Load what the first launch needs and the export does not hold up; the study's clock is not running yet."""
         group = self.plan.groups[0]
         plans = self._arm_plans(group, self._arms_of(group))
-        waiting = [plan for plan in plans if plan.engine.entry.builds or self._awaits_export(plan)]
+        waiting = [plan for plan in plans if self._awaits_build(plan) or self._awaits_export(plan)]
         began = time.perf_counter()
         self._early = Launch(self.record.last_launch() + 1, group[0].key.threads)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
         self._early_s = time.perf_counter() - began
 
-    def begin(self, artifact: ArtifactRecord | None) -> None:
-        """Make the results folder and write what is known; from here on nothing measured is lost.
-
-        Args:
-            artifact: the ONNX file; None where no engine needs one.
-        """
-        self.run = msgspec.structs.replace(self.run, artifact=artifact)
+    def begin(self) -> None:
+        """Make the results folder and write what is known; from here on nothing measured is lost."""
         with writing_to(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._save(self.run)
 
-    def build(self, artifact: ArtifactRecord | None) -> None:
-        """Build what engines need before they can be loaded; the study's clock is not running yet."""
-        self.run = msgspec.structs.replace(self.run, artifact=artifact)
+    def build(self, artifacts: Mapping[str, ArtifactRecord]) -> None:
+        """Build what engines need before they can be loaded; the study's clock is not running yet.
+
+        Args:
+            artifacts: the ONNX files by precision; empty where no engine needs one.
+        """
+        self.run = with_artifacts(self.run, artifacts)
         for group in self.plan.groups:
             for plan in self._arm_plans(group, self._arms_of(group)):
                 self._builds.make(plan.engine, plan.request, self.observer.say)
@@ -260,13 +258,15 @@ class Study:
 
     def _arm_plan(self, key: ArmKey, cell: CellKey) -> ArmPlan:
         engine = self.plan.engine(key.engine)
+        lane = engine.lane(cell.precision)
+        artifact = self.run.artifacts.get(engine.entry.artifact_precision(lane) or "")
         request = LoadRequest(
             source=self.plan.source,
-            artifact=self.run.artifact.path if self.run.artifact and engine.entry.needs_artifact else None,
+            artifact=artifact.path if artifact else None,
             target=engine.target,
             threads=cell.threads,
-            precision=cell.precision,
-            options=engine.options,
+            precision=lane,
+            options={name: value for name, value in engine.options.items() if name != "precision"},
             cache=str(builds_root()),
         )
         build = self._builds.outcome(engine, request)
@@ -288,12 +288,15 @@ class Study:
             self._sha256s[artifact] = file_sha256(Path(artifact))
         return self._sha256s[artifact]
 
+    def _awaits_build(self, plan: ArmPlan) -> bool:
+        return plan.engine.entry.builds_for(plan.request.precision)
+
     def arm_plans(self, cell: PlannedCell) -> list[ArmPlan]:
         """Return what the arms of a cell run, its twin left out."""
         return self._arm_plans([cell], [key for key in cell.arms if not key.twin])
 
     def _awaits_export(self, plan: ArmPlan) -> bool:
-        return plan.engine.entry.needs_artifact and self.plan.source.path is None
+        return plan.engine.entry.needs_artifact and plan.request.artifact is None
 
     def _save(self, run: Run) -> None:
         """Write run.json."""

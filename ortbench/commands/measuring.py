@@ -19,6 +19,7 @@ def export(
     seed: Annotated[int, typer.Option(help="Seed of random weights.", min=0)] = 0,
     opset: Annotated[str, typer.Option(help="ONNX operator set version.")] = "18",
     exporter: Annotated[str, typer.Option(help="dynamo or torchscript.")] = "dynamo",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, or int8 (static quantisation).")] = "fp32",
     output: Annotated[str | None, typer.Option(help="Folder for the artifact instead of the cache.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -26,7 +27,9 @@ def export(
     from ortbench import exporting
     from ortbench.reports import artifact_document, artifact_lines
 
-    artifact = exporting.export(model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output)
+    artifact = exporting.export(
+        model=model, weights=weights, seed=seed, opset=opset, exporter=exporter, output=output, precision=precision
+    )
     answer(artifact_document(artifact), artifact_lines(artifact), as_json=as_json)
 
 
@@ -44,6 +47,9 @@ def compare(
     weights: Annotated[
         str | None, typer.Option(help="random (the default), pretrained, or a state dict's file.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="Lanes, separated by commas: fp32, tf32, bf16, fp16, int8. Each is compared by itself.")
+    ] = "fp32",
     batch_sizes: Annotated[
         str | None, typer.Option(help="Batch sizes, separated by commas.  [default: 1,4,16]")
     ] = None,

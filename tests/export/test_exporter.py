@@ -135,9 +135,10 @@ def test_export_prints_path_opset_size_and_parity(ortbench: CommandLine, tmp_pat
     assert outcome.status == 0
     lines = outcome.stdout.splitlines()
     assert lines[0] == f"path     {tmp_path / 'out' / 'model.onnx'}"
-    assert lines[1] == "opset    18 (dynamo exporter)"
-    assert lines[2].startswith("size     ")
-    assert lines[3].startswith("parity   differs from PyTorch by at most ")
+    assert lines[1] == "lane     fp32"
+    assert lines[2] == "opset    18 (dynamo exporter)"
+    assert lines[3].startswith("size     ")
+    assert lines[4].startswith("parity   differs from PyTorch by at most ")
     assert lines[-1] == "newly exported"
     again = ortbench("export", "--model", "tiny", "--output", tmp_path / "out", "--json")
     document = json.loads(again.stdout)

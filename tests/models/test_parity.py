@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from ortbench.models.parity import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, Tolerance, compare_outputs
+from ortbench.models.parity import FP32, Tolerance, compare_outputs
 
 FLOATS = npst.arrays(np.float32, npst.array_shapes(max_dims=3), elements=st.floats(-1e6, 1e6, width=32))
 
@@ -24,7 +24,7 @@ def test_a_difference_beyond_the_tolerance_is_found(
     array: np.ndarray[tuple[int, ...], np.dtype[np.float32]], factor: float
 ) -> None:
     wanted = array.astype(np.float64)
-    bound = ABSOLUTE_TOLERANCE + RELATIVE_TOLERANCE * float(np.abs(wanted).max())
+    bound = FP32.absolute + FP32.relative * float(np.abs(wanted).max())
     shifted = wanted.copy()
     shifted.flat[-1] += factor * bound
     assert not compare_outputs({"y": shifted}, {"y": wanted}, "torch").ok

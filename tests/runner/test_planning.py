@@ -19,13 +19,14 @@ from ortbench.runner.planning import (
 from ortbench.runner.sources import is_file, parse_input_shapes
 
 
-def plan(engines: str = "torch,ort", threads: tuple[int, ...] = (1, 2)) -> StudyPlan:
+def plan(engines: str = "torch,ort", threads: tuple[int, ...] = (1, 2), precision: str = "fp32") -> StudyPlan:
     resolved = resolve_engines(engines)
     settings = Settings(
         engines=tuple(engine.label for engine in resolved),
         baseline=resolved[0].label,
         model="tiny",
         weights="random",
+        precision=precision,
         batch_sizes=(1, 4),
         threads=threads,
         target=0.02,
@@ -52,8 +53,8 @@ def test_the_baseline_has_a_twin_at_the_smallest_batch_size_or_in_every_cell() -
 
 
 def test_an_export_is_needed_only_by_engines_that_run_one() -> None:
-    assert plan("torch,ort").needs_artifact
-    assert not plan("torch,torchscript").needs_artifact
+    assert plan("torch,ort").exports == ("fp32",)
+    assert plan("torch,torchscript").exports == ()
 
 
 def test_a_reference_is_needed_only_where_something_is_computed() -> None:
@@ -109,3 +110,23 @@ def test_input_shapes_are_read_by_name() -> None:
             parse_input_shapes([wrong])
     with pytest.raises(UsageError, match="'a' is there twice"):
         parse_input_shapes(["a=1", "a=2"])
+
+
+def test_each_lane_has_its_own_cells_launches_and_artifacts() -> None:
+    study = plan("torch,ort,openvino", threads=(1,), precision="fp32,int8")
+    assert [[cell.key.id for cell in group] for group in study.groups] == [
+        ["b1-t1", "b4-t1"],
+        ["b1-t1-int8", "b4-t1-int8"],
+    ]
+    assert study.exports == ("fp32", "int8")
+    assert plan("openvino", precision="bf16").exports == ("fp32",)
+    assert plan("torch,ort", precision="fp16").exports == ("fp16",)
+    assert "x precision fp32, int8, 3 arms each" in describe_plan(study, export_needed=False)[2]
+
+
+def test_an_arm_in_another_lane_stays_in_its_cell_and_wants_its_own_artifact() -> None:
+    study = plan("ort,ort[precision=int8]", threads=(1,))
+    assert [arm.engine for arm in study.cells[0].arms] == ["ort", "ort[precision=int8]", "ort"]
+    assert study.exports == ("fp32", "int8")
+    assert study.engine("ort[precision=int8]").lane("fp32") == "int8"
+    assert study.engine("ort").lane("fp32") == "fp32"
