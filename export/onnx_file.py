@@ -68,7 +68,7 @@ def _load(path: Path) -> ModelProto:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # comes with onnx, untyped
 
     if not path.exists():
-        raise ModelError(f"The model '{path}' does not exist.")
+        raise ModelError(f"The model '{path}' does not exist; `ortbench models` lists those that need no file.")
     if path.is_dir():
         raise ModelError(f"The model '{path}' is a folder; expected an .onnx file.")
     if path.stat().st_size == 0:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ortbench.commands.answering import Json, Results, answer, show_explanation, show_summary
+from ortbench.errors import RecordError, UsageError
+
+# A full disk is no mistake of whoever typed the command; these are.
+_MISTAKES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def show(
@@ -33,7 +39,8 @@ def show(
     else:
         from ortbench.results.source import write_as
 
-        write_as(summary, Path(output))
+        with _wanted(Path(output)):
+            write_as(summary, Path(output))
         answer({"file": output}, [output], as_json=as_json)
 
 
@@ -47,7 +54,8 @@ def charts(
     from ortbench.results.study import load_results
 
     folder = Path(output) if output else api.charts_folder(Path(results))
-    files = api.draw_charts(load_results(Path(results)), folder)
+    with _wanted(folder):
+        files = api.draw_charts(load_results(Path(results)), folder)
     document = {"folder": str(folder), "files": [str(file) for file in files]}
     answer(document, [f"{len(files)} files in {folder}"], as_json=as_json)
 
@@ -62,5 +70,19 @@ def report(
     from ortbench.results.study import load_results
 
     given = Path(results)
-    file = api.write_report(load_results(given), Path(output) if output else api.report_file(given))
+    wanted = Path(output) if output else api.report_file(given)
+    with _wanted(wanted):
+        file = api.write_report(load_results(given), wanted)
     answer({"file": str(file), "size_bytes": file.stat().st_size}, [str(file)], as_json=as_json)
+
+
+@contextmanager
+def _wanted(output: Path) -> Iterator[None]:
+    """Refuse a place that cannot be written to."""
+    try:
+        yield
+    except RecordError as error:
+        cause = error.__cause__
+        if isinstance(cause, _MISTAKES):
+            raise UsageError(f"The output '{output}' cannot be written: {cause.strerror}.") from error
+        raise

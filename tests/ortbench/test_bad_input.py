@@ -135,7 +135,8 @@ def test_an_onnx_file_that_is_a_folder(ortbench: CommandLine, tmp_path: Path) ->
 
 
 def test_an_onnx_file_that_is_not_there(ortbench: CommandLine) -> None:
-    assert refused(ortbench, "compare", "--model", "no.onnx") == "The model 'no.onnx' does not exist."
+    missing = "The model 'no.onnx' does not exist; `ortbench models` lists those that need no file."
+    assert refused(ortbench, "compare", "--model", "no.onnx") == missing
 
 
 def test_an_onnx_file_without_its_external_data(ortbench: CommandLine, tmp_path: Path) -> None:

@@ -39,7 +39,24 @@ def test_another_ending_is_refused(ortbench: CommandLine, figures: Path) -> None
     outcome = ortbench("show", figures, "--output", "out.xlsx")
     assert outcome.status == 2
     assert "[.csv, .parquet, .md, .json]" in outcome.stderr
-    assert ortbench("show", figures, "--output", "missing/out.md").status == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "why"),
+    [
+        ("show", "missing/out.md", "No such file or directory"),
+        ("charts", "figures.csv", "File exists"),
+        ("report", "folder", "Is a directory"),
+        ("report", "figures.csv/report.html", "File exists"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_a_mistake_that_is_named(
+    ortbench: CommandLine, figures: Path, command: str, output: str, why: str
+) -> None:
+    Path("folder").mkdir()
+    outcome = ortbench(command, figures, "--output", output)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"Error: The output '{output}' cannot be written: {why}.\n"
 
 
 def test_the_report_says_where_it_is(ortbench: CommandLine, figures: Path) -> None:
