@@ -162,13 +162,13 @@ def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     peak = alt.Y("memory:Q", title="Memory of the process (MiB)")
     # Figures stand beside each other while there is room, and upright where there is not.
     few = len(rows) <= _MOST_FLAT_LABELS
-    above, below = ({"dy": -7}, {"dy": 9}) if few else ({"angle": 270, "align": "left", "dx": 4}, {})
+    above: dict[str, Any] = {"dy": -7} if few else {"angle": 270, "align": "left", "dx": 4}
     layers = [valid.mark_bar(opacity=0.35 if known else 1).encode(y=peak, color=color)]
     layers += [hollow.mark_bar(filled=False, strokeWidth=2).encode(y=peak, color=color)]
     layers += [valid.mark_bar().encode(y="pss:Q", color=color)] if known else []
     layers += [base.mark_text(fontSize=_LABEL_SIZE, **above).encode(y=peak, text="memory_label:N")]
     if known and few:
-        layers.append(base.mark_text(fontSize=_LABEL_SIZE, **below).encode(y="pss:Q", text="pss_label:N"))
+        layers.append(base.mark_text(fontSize=_LABEL_SIZE, dy=9).encode(y="pss:Q", text="pss_label:N"))
     told = [alt_text("Peak resident memory, MiB", rows, "engine", "batch_size", "memory")]
     told += [alt_text("Proportional set size, MiB", known, "engine", "batch_size", "pss")] if known else []
     shown = "full bars: proportional set size; pale: peak resident set" if known else "peak resident set"
