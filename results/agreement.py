@@ -22,7 +22,7 @@ def telling_parity(launches: Sequence[LaunchRecord]) -> dict[str, Any] | None:
 
     Of several of as many inputs it is the latest.
     """
-    checks = [record.parity for record in launches if record.parity]
+    checks: list[dict[str, Any]] = [record.parity for record in launches if record.parity]
     failed = next((parity for parity in checks if parity.get("ok") is False), None)
     if failed or not checks:
         return failed

@@ -14,6 +14,7 @@ from ortbench.results.schema import LaunchRecord
 from ortbench.runner import protocol
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.cpus import choose_cpus
+from ortbench.runner.environments import interpreter_for
 from ortbench.runner.process import Worker
 
 LIMIT_S = 60.0
@@ -39,7 +40,10 @@ def locate(plan: ArmPlan, batch_size: int, parity: Mapping[str, Any]) -> str:
         with (
             tempfile.TemporaryDirectory(prefix="ortbench-bisection-") as scratch,
             Worker(
-                f"the bisection of {plan.key.engine}", choose_cpus(plan.request.threads), plan.request.threads
+                f"the bisection of {plan.key.engine}",
+                choose_cpus(plan.request.threads),
+                plan.request.threads,
+                interpreter_for(plan.engine),
             ) as worker,
         ):
             request = protocol.Bisect(
