@@ -23,11 +23,11 @@ def telling_parity(launches: Sequence[LaunchRecord]) -> dict[str, Any] | None:
     Of several of as many inputs it is the latest.
     """
     checks: list[dict[str, Any]] = [record.parity for record in launches if record.parity]
-    failed = next((parity for parity in checks if parity.get("ok") is False), None)
+    failed = [parity for parity in checks if parity.get("ok") is False]
     if failed or not checks:
-        return failed
+        return failed[0] if failed else None
     most: int = max(parity.get("inputs") or 0 for parity in checks)
-    return next(parity for parity in reversed(checks) if (parity.get("inputs") or 0) == most)
+    return [parity for parity in checks if (parity.get("inputs") or 0) == most][-1]
 
 
 def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:
