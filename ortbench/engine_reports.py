@@ -30,8 +30,6 @@ def options_table(document: Document) -> Table:
         kind = "|".join(option["choices"]) if "choices" in option else option["kind"]
         known = f" ({len(option['known'])} are known; --json lists them)" if "known" in option else ""
         table.add_row(escape(option["name"]), kind, _default(option["default"]), escape(option["help"] + known))
-    if not document["engines"][0]["options"]:
-        table.caption = "It has no options."
     return table
 
 
