@@ -30,7 +30,7 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
     bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
     points = _points(base, y, color)
     figures = base.encode(y=y, text="ratio_label:N")
-    place = {"dx": 6, "align": "left", "dy": -8, "fontSize": _LABEL_SIZE}
+    place: dict[str, Any] = {"dx": 6, "align": "left", "dy": -8, "fontSize": _LABEL_SIZE}
     text = [figures.mark_text(**place, **OUTLINE), figures.mark_text(**place).encode(color=color)]
     same = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED).encode(y="one:Q")
     bounded = any(row["ratio_low"] != row["ratio_high"] for row in rows)
@@ -46,10 +46,9 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
 def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
     """Return throughput against latency: the front that nothing beats in both, with the chosen point named."""
     base = alt.Chart(alt.InlineData(values=rows))
-    x, y = (
-        channel(f"{name}:Q", title=AXIS_TITLES[name], scale=log_scale(), axis=log_axis(log_ticks(_column(rows, name))))
-        for channel, name in ((alt.X, "latency"), (alt.Y, "throughput"))
-    )
+    scale, (across, up) = log_scale(), (log_axis(log_ticks(_column(rows, name))) for name in ("latency", "throughput"))
+    x = alt.X("latency:Q", title=AXIS_TITLES["latency"], scale=scale, axis=across)
+    y = alt.Y("throughput:Q", title=AXIS_TITLES["throughput"], scale=scale, axis=up)
     front = base.transform_filter("datum.front")
     line = front.mark_line(color=MUTED, strokeDash=[5, 4], interpolate="step-after").encode(x=x, y=y)
     opacity = alt.condition("datum.front", alt.value(1), alt.value(0.35))
@@ -99,7 +98,7 @@ def winner_chart(rows: list[Row], unwon: list[Row], engines: Sequence[str], abou
     color = _color(engines, rows, always=True)
     tiles = base.transform_filter("datum.valid").mark_rect(stroke="white").encode(color=color)
     # A band's whole width would put neighbours' frames onto each other.
-    inset = {"width": {"band": 0.94}, "height": {"band": 0.86}}
+    inset: dict[str, Any] = {"width": {"band": 0.94}, "height": {"band": 0.86}}
     frames = base.transform_filter("!datum.valid").mark_rect(filled=False, fill="white", strokeWidth=2, **inset)
     size = 12 if len(_distinct([*rows, *unwon], "threads")) <= 8 else 9
     text = base.mark_text(fontSize=size).encode(

@@ -105,7 +105,7 @@ def _lines(look: _Look, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
     y, (color, shape) = value_axis(look.value, look.ticks), _scales(look)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     # Many lines' intervals stand one over the other, where they must not hide the points.
-    thin = {"strokeWidth": 1, "opacity": 0.5} if look.small else {"strokeWidth": 1.5}
+    thin: dict[str, Any] = {"strokeWidth": 1, "opacity": 0.5} if look.small else {"strokeWidth": 1.5}
     interval = base.mark_rule(**thin).encode(y=alt.Y(f"{look.value}_low:Q"), y2=f"{look.value}_high:Q", color=color)
     points = [
         base.transform_filter(test).mark_point(size=70, opacity=1, **filling).encode(y=y, color=color, shape=shape)

@@ -21,13 +21,13 @@ from ortbench.export.artifact import (
     Artifact,
     ExportIdentity,
     Manifest,
-    file_sha256,
     read_artifact,
 )
 from ortbench.export.cache import artifact_folder
 from ortbench.export.checking import check_file, check_parity, file_outputs, module_outputs
 from ortbench.export.onnx_file import default_opset, model_sha256, read_signature
 from ortbench.export.quantizing import convert_to_float16, quantization_identity, quantize
+from ortbench.models.files import file_sha256
 from ortbench.models.inputs import Arrays, make_inputs
 from ortbench.models.loading import load_module
 from ortbench.models.spec import BATCH, ModelSource

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ortbench.errors import ModelError
-from ortbench.export.artifact import file_sha256
+from ortbench.models.files import file_sha256
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, TensorSpec
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from ortbench.errors import ModelError, UsageError
-from ortbench.export.artifact import file_sha256
 from ortbench.export.onnx_file import fixed_batch_size, read_signature
 from ortbench.models.catalog import CATALOG, find_model
+from ortbench.models.files import file_sha256
 from ortbench.models.inputs import load_inputs_file, resolve_shapes
 from ortbench.models.spec import ModelSource
 

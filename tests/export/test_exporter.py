@@ -14,10 +14,11 @@ import onnx
 import pytest
 
 from ortbench.errors import ExportError
-from ortbench.export.artifact import Manifest, file_sha256, read_artifact
+from ortbench.export.artifact import Manifest, read_artifact
 from ortbench.export.cache import list_cache
 from ortbench.export.exporter import ExportRequest, export_identity
 from ortbench.models.catalog import find_model
+from ortbench.models.files import file_sha256
 from ortbench.runner.jobs import run_export
 from tests.conftest import CommandLine
 
