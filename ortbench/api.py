@@ -6,48 +6,37 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-import ortbench
+from ortbench.comparison import CompareRequest, Comparison, PlannedComparison
 from ortbench.engines.lanes import keep_in_lanes
 from ortbench.engines.registry import resolve_engines, wildcard_engines
 from ortbench.errors import UsageError, expected_one_of
-from ortbench.export.artifact import Artifact
-from ortbench.export.cache import cache_root
-from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest, find_export
-from ortbench.export.onnx_file import default_opset, model_sha256
-from ortbench.models.catalog import DEFAULT_MODEL
+from ortbench.export.exporter import find_export
 from ortbench.models.precision import parse_lanes
-from ortbench.results.explanation import Explanation, find_cell
+from ortbench.results.explanation import find_cell
 from ortbench.results.folder import (
-    CHARTS_FOLDER,
     EXPLAIN_FILE,
-    REPORT_FILE,
     check_new_folder,
-    write_atomically,
     write_json,
     writing_to,
 )
-from ortbench.results.schema import ArtifactRecord, CellKey, Run
+from ortbench.results.schema import CellKey, Run
 from ortbench.results.source import write_derived
-from ortbench.results.study import Results, load_results
-from ortbench.results.summary import Summary
-from ortbench.runner.available import Available, find_available
+from ortbench.results.study import load_results
+from ortbench.run_record import artifact_records, export_request, new_run
+from ortbench.runner.available import find_available
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.explain import explain_study
 from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
 from ortbench.runner.jobs import Reference
 from ortbench.runner.machine import (
-    describe_machine,
-    git_commit,
     missing_features,
-    own_versions,
-    relevant_environment,
 )
 from ortbench.runner.memory import available_mib, inputs_mib
 from ortbench.runner.outcome import with_artifacts
@@ -61,95 +50,12 @@ from ortbench.runner.planning import (
 )
 from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
-from ortbench.runner.resume import EarlierPart, check_same_study, read_earlier
+from ortbench.runner.resume import check_same_study, read_earlier
 from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
 from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
 DEFAULT_ENGINES = "torch,torchscript,ort"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareRequest:
-    """The options of `ortbench compare` as they are typed; None where one was not given."""
-
-    engines: str | None = None
-    model: str = DEFAULT_MODEL
-    weights: str | None = None
-    precision: str = "fp32"
-    batch_sizes: str | None = None
-    threads: str | None = None
-    baseline: str | None = None
-    target: str = "2%"
-    max_time: str = "5m"
-    full: bool = False
-    input_shape: Sequence[str] = ()
-    inputs: str | None = None
-    reference: str = "fp32"
-    seed: int = 0
-    twins: str = "smallest"
-    allow_fallback: bool = False
-    output: str | None = None
-    resume: bool = False
-    explain: str | None = None
-    command: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class PlannedComparison:
-    """A comparison that was found possible.
-
-    Attributes:
-        folder: where its results will go; not there yet.
-        command: the words that asked for it.
-        available: the engines, with the versions of those that run in other interpreters.
-        before: what an earlier part of this study left in the folder; None for a new one.
-        explain: the cell to be profiled in the end; None for none.
-    """
-
-    plan: StudyPlan
-    folder: Path
-    command: tuple[str, ...]
-    available: Available
-    before: EarlierPart | None = None
-    explain: CellKey | None = None
-
-    @property
-    def spent(self) -> EarlierPart | None:
-        """The earlier part, where it used all the time for measuring, so that only a profile is left to be made."""
-        return self.before if self.before and self.before.spent_s >= self.plan.settings.max_time_s else None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A finished or interrupted study.
-
-    Attributes:
-        folder: the results folder; it holds everything measured, however the study ended.
-        explanation: of the cell that was to be profiled; None where none was.
-        cut_short: the profiling was interrupted, after the study.
-    """
-
-    folder: Path
-    run: Run
-    results: Results
-    explanation: Explanation | None = None
-    cut_short: bool = False
-
-    @property
-    def summary(self) -> Summary:
-        """Cells and arms with their statistics."""
-        return self.results.summary
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was ended early."""
-        return self.run.state == "interrupted" or self.cut_short
-
-    @property
-    def complete(self) -> bool:
-        """Whether every arm of every cell could be measured."""
-        return all(arm.status == "ok" for cell in self.summary.cells for arm in cell.arms)
 
 
 def plan_comparison(
@@ -216,7 +122,7 @@ def plan_comparison(
     planned = PlannedComparison(plan, folder, tuple(request.command), found, before, explain)
     # Of an environment that is still to be made no version is known.
     if before is not None and not found.to_make:
-        check_same_study(before, _new_run(planned), folder, may_be_spent=explain is not None)
+        check_same_study(before, new_run(planned), folder, may_be_spent=explain is not None)
     return planned
 
 
@@ -232,7 +138,7 @@ def _output_folder(request: CompareRequest, model: str) -> Path:
 
 def plan_lines(plan: StudyPlan) -> list[str]:
     """Say what will be measured and how long that will take."""
-    export_needed = any(find_export(_export_request(plan, precision)) is None for precision in plan.exports)
+    export_needed = any(find_export(export_request(plan, precision)) is None for precision in plan.exports)
     lines = describe_plan(plan, export_needed=export_needed)
     return lines + [f"lacking  {feature}, on this system" for feature in missing_features()]
 
@@ -245,7 +151,7 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     """
     plan, folder = planned.plan, planned.folder
     with ExitStack() as stack:
-        exports = Exports([_export_request(plan, precision) for precision in plan.exports], observer.say)
+        exports = Exports([export_request(plan, precision) for precision in plan.exports], observer.say)
         stack.enter_context(exports)
         reference = stack.enter_context(_reference(plan)) if plan.needs_reference else None
         study = stack.enter_context(contextlib.closing(_study(planned, reference, observer)))
@@ -253,7 +159,7 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             reference.ready()
         if exports.under_way:
             study.start_early()
-        artifacts = _artifact_records(plan, exports.results())
+        artifacts = artifact_records(plan, exports.results())
         if planned.before is not None:
             now = with_artifacts(study.run, artifacts)
             check_same_study(planned.before, now, folder, may_be_spent=planned.explain is not None)
@@ -293,7 +199,7 @@ def _explained(comparison: Comparison, study: Study, cell: CellKey) -> Compariso
 
 def _study(planned: PlannedComparison, reference: Reference | None, observer: Observer) -> Study:
     """Return the study, with what an earlier part of it measured."""
-    run, record = _new_run(planned), StudyRecord(planned.plan.settings.baseline)
+    run, record = new_run(planned), StudyRecord(planned.plan.settings.baseline)
     if planned.before is None:
         return Study(planned.plan, planned.folder, run, reference, observer, record)
     before = planned.before
@@ -313,90 +219,5 @@ def _twins(text: str) -> Literal["smallest", "all"]:
     return "all" if text == "all" else "smallest"
 
 
-def draw_charts(results: Results, folder: Path) -> list[Path]:
-    """Draw the gallery into `folder` and return its files.
-
-    Raises:
-        ResultsError: there is nothing to draw.
-        RecordError: the folder cannot be written.
-    """
-    from ortbench.charts.decisions import Record
-    from ortbench.charts.gallery import draw_gallery
-
-    record = Record(results.run.cells, results.rounds) if results.run else None
-    with writing_to(folder):
-        return draw_gallery(results.summary, folder, record, cache_root())
-
-
-def write_report(results: Results, file: Path) -> Path:
-    """Write the report, one page that needs nothing else, and return its file.
-
-    Raises:
-        ResultsError: there is nothing to report.
-        RecordError: the file cannot be written.
-    """
-    from ortbench.charts.report import build_report
-
-    page = build_report(results, ortbench.__version__, cache_root())
-    with writing_to(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, page.encode())
-    return file
-
-
-def report_file(results: Path) -> Path:
-    """Return where the report of a results folder or CSV goes unless told otherwise."""
-    return results / REPORT_FILE if results.is_dir() else Path(f"{results.stem}-{REPORT_FILE}")
-
-
-def charts_folder(results: Path) -> Path:
-    """Return where the charts of a results folder or CSV go unless told otherwise."""
-    return results / CHARTS_FOLDER if results.is_dir() else Path(f"{results.stem}-{CHARTS_FOLDER}")
-
-
 def _default_engines(model: str) -> str:
     return "ort" if is_file(model) else DEFAULT_ENGINES
-
-
-def _export_request(plan: StudyPlan, precision: str) -> ExportRequest:
-    return ExportRequest(source=plan.source, opset=DEFAULT_OPSET, precision=precision)
-
-
-def _artifact_records(plan: StudyPlan, artifacts: Sequence[Artifact]) -> dict[str, ArtifactRecord]:
-    """Return the ONNX files by precision; a user's own file first, as it is what the others are made of."""
-    records = {} if plan.source.path is None else {"fp32": _own_file(Path(plan.source.path))}
-    for artifact in artifacts:
-        manifest = artifact.manifest
-        records[manifest.identity.precision] = ArtifactRecord(
-            path=str(artifact.path),
-            sha256=manifest.sha256,
-            opset=manifest.identity.opset,
-            flops_per_item=manifest.flops_per_item,
-        )
-    return records
-
-
-def _own_file(path: Path) -> ArtifactRecord:
-    return ArtifactRecord(path=str(path), sha256=model_sha256(path), opset=default_opset(path))
-
-
-def _new_run(planned: PlannedComparison) -> Run:
-    plan = planned.plan
-    fakes = [engine.label for engine in plan.engines if engine.entry.fake]
-    notes = [f"{label} is a fake: its figures are no engine's" for label in fakes]
-    notes += [f"this system lacks {feature}" for feature in missing_features()]
-    return Run(
-        created=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=planned.command,
-        model=plan.settings.model,
-        engines=plan.settings.engines,
-        baseline=plan.settings.baseline,
-        seed=plan.settings.seed,
-        settings=msgspec.to_builtins(plan.settings),
-        machine=describe_machine(),
-        versions=own_versions() | planned.available.versions,
-        environment=relevant_environment(),
-        git_commit=git_commit(Path.cwd()),
-        cells=plan.cells,
-        notes=tuple(notes),
-    )

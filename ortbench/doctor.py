@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ortbench import api
+from ortbench.comparison import CompareRequest
 from ortbench.errors import ArmError
 from ortbench.results.summary import Summary
 from ortbench.runner.fitness import Finding, assess
@@ -53,7 +54,7 @@ def examine(max_time: str, observer: Observer) -> Diagnosis:
     with tempfile.TemporaryDirectory(prefix="ortbench-doctor-") as scratch:
         model = Path(scratch) / "doctor.onnx"
         _write_model(model)
-        request = api.CompareRequest(
+        request = CompareRequest(
             engines="ort",
             model=str(model),
             batch_sizes="1",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ortbench import api
+from ortbench import api, products
+from ortbench.comparison import CompareRequest, PlannedComparison
 from ortbench.results.study import Results, load_results
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def compare(*, say: Callable[[str], None] | None = None, study: PathLike | None 
     """
     listener = _Listener(say)
     comparison = api.compare(_plan(listener.say, study, options), listener)
-    api.draw_charts(comparison.results, api.charts_folder(comparison.folder))
-    api.write_report(comparison.results, api.report_file(comparison.folder))
+    products.draw_charts(comparison.results, products.charts_folder(comparison.folder))
+    products.write_report(comparison.results, products.report_file(comparison.folder))
     return comparison.results
 
 
-def plan(*, study: PathLike | None = None, **options: Any) -> api.PlannedComparison:
+def plan(*, study: PathLike | None = None, **options: Any) -> PlannedComparison:
     """Check a comparison, down to whether each engine can run here, and return what would be measured.
 
     Raises:
@@ -65,11 +66,11 @@ def plan(*, study: PathLike | None = None, **options: Any) -> api.PlannedCompari
     return _plan(lambda _: None, study, options)
 
 
-def _plan(say: Callable[[str], None], study: PathLike | None, options: dict[str, Any]) -> api.PlannedComparison:
+def _plan(say: Callable[[str], None], study: PathLike | None, options: dict[str, Any]) -> PlannedComparison:
     from ortbench.study_file import read_study
 
     fields = read_study(Path(study)) if study else {}
-    return api.plan_comparison(api.CompareRequest(**fields | {"command": ("ortbench.compare",)} | options), say)
+    return api.plan_comparison(CompareRequest(**fields | {"command": ("ortbench.compare",)} | options), say)
 
 
 def load(path: PathLike) -> Results:
@@ -98,12 +99,12 @@ def explain(results: Results, cell: str) -> Explanation:
 
 def draw_charts(results: Results, folder: PathLike | None = None) -> list[Path]:
     """Draw the gallery as PNG, SVG and HTML, into the results folder unless told otherwise; return the files."""
-    return api.draw_charts(results, Path(folder) if folder else api.charts_folder(results.path))
+    return products.draw_charts(results, Path(folder) if folder else products.charts_folder(results.path))
 
 
 def write_report(results: Results, file: PathLike | None = None) -> Path:
     """Write the report, into the results folder unless told otherwise; return its file."""
-    return api.write_report(results, Path(file) if file else api.report_file(results.path))
+    return products.write_report(results, Path(file) if file else products.report_file(results.path))
 
 
 def check(results: Results, requirements: Iterable[str]) -> GateReport:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from ortbench import api
+from ortbench import api, products
 from ortbench.charts.diff_table import print_diff
 from ortbench.charts.explain_table import print_explanation
 from ortbench.charts.table import answer_console, print_summary
+from ortbench.comparison import CompareRequest, Comparison
 from ortbench.errors import OrtbenchError
 from ortbench.progress import Progress
 from ortbench.results.change import change_between
@@ -22,9 +23,7 @@ from ortbench.units import format_seconds
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
 
 
-def compare_and_show(
-    request: api.CompareRequest, *, against: str | None, dry_run: bool, quiet: bool, as_json: bool
-) -> int:
+def compare_and_show(request: CompareRequest, *, against: str | None, dry_run: bool, quiet: bool, as_json: bool) -> int:
     """Plan, measure, draw and print; return the exit status.
 
     Args:
@@ -91,10 +90,10 @@ def time_line(run: Run) -> str:
 _TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu")
 
 
-def _draw(comparison: api.Comparison) -> None:
+def _draw(comparison: Comparison) -> None:
     try:
-        api.draw_charts(comparison.results, api.charts_folder(comparison.folder))
-        api.write_report(comparison.results, api.report_file(comparison.folder))
+        products.draw_charts(comparison.results, products.charts_folder(comparison.folder))
+        products.write_report(comparison.results, products.report_file(comparison.folder))
     except OrtbenchError as error:
         _tell(f"No charts and no report: {error}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -12,15 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ortbench.engines.base import LoadRequest
-from ortbench.export.cache import builds_root
-from ortbench.models.files import file_sha256
 from ortbench.results.derive import summarize
 from ortbench.results.folder import RUN_FILE, write_json, writing_to
 from ortbench.results.schema import (
     ArmKey,
     ArtifactRecord,
-    CellKey,
     LaunchRecord,
     PlannedCell,
     RoundRecord,
@@ -29,8 +24,8 @@ from ortbench.results.schema import (
 )
 from ortbench.results.summary import Summary
 from ortbench.runner.arm import ArmPlan
+from ortbench.runner.arm_plans import ArmPlanner, waits_for_export_or_build
 from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
-from ortbench.runner.builds import Builds
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.disturbance import Watch
@@ -77,13 +72,14 @@ class Study:
     spent_s: float = 0.0
     special_values: dict[str, Any] = field(default_factory=dict)
     phase: str = "starting"
-    _builds: Builds = field(default_factory=Builds)
     _early: Launch | None = None
     _early_failures: list[LaunchRecord] = field(default_factory=list)
     _early_s: float = 0.0
     _start_s: dict[int, float] = field(default_factory=dict)
-    _load_s: dict[ArmKey, float] = field(default_factory=dict)
-    _sha256s: dict[str, str] = field(default_factory=dict)
+    _planner: ArmPlanner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._planner = ArmPlanner(self.plan, self.run.artifacts)
 
     @property
     def rounds(self) -> list[RoundRecord]:
@@ -94,7 +90,7 @@ class Study:
         """Load what the first launch needs and the export does not hold up; the study's clock is not running yet."""
         group = self.plan.groups[0]
         plans = self._arm_plans(group, self._arms_of(group))
-        waiting = [plan for plan in plans if self._awaits_build(plan) or self._awaits_export(plan)]
+        waiting = [plan for plan in plans if waits_for_export_or_build(plan)]
         began = time.perf_counter()
         self._early = Launch(self.record.last_launch() + 1, group[0].key.threads)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
@@ -113,9 +109,10 @@ class Study:
             artifacts: the ONNX files by precision; empty where no engine needs one.
         """
         self.run = with_artifacts(self.run, artifacts)
+        self._planner.artifacts = self.run.artifacts
         for group in self.plan.groups:
-            for plan in self._arm_plans(group, self._arms_of(group)):
-                self._builds.make(plan.engine, plan.request, self.observer.say)
+            for key in self._arms_of(group):
+                self._planner.build(key, group[0].key, self.observer.say)
 
     def close(self) -> None:
         """End what was started early, should it never be used."""
@@ -236,7 +233,7 @@ class Study:
             # What was started early will cost its time in the next launch.
             self._start_s[index] = launch.clock() - began + self._early_s
             self._early_s = 0.0
-            self._load_s |= launch.load_seconds()
+            self._planner.load_s |= launch.load_seconds()
             for cell in cells:
                 self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
         self.record.time_s["lost"] += launch.lost_s
@@ -254,49 +251,11 @@ class Study:
         return list(dict.fromkeys(key for cell in cells for key in self.record.arms_in(cell)))
 
     def _arm_plans(self, group: list[PlannedCell], keys: list[ArmKey]) -> list[ArmPlan]:
-        return [self._arm_plan(key, group[0].key) for key in keys]
-
-    def _arm_plan(self, key: ArmKey, cell: CellKey) -> ArmPlan:
-        engine = self.plan.engine(key.engine)
-        lane = engine.lane(cell.precision)
-        artifact = self.run.artifacts.get(engine.entry.artifact_precision(lane) or "")
-        request = LoadRequest(
-            source=self.plan.source,
-            artifact=artifact.path if artifact else None,
-            target=engine.target,
-            threads=cell.threads,
-            precision=lane,
-            options={name: value for name, value in engine.options.items() if name != "precision"},
-            cache=str(builds_root()),
-        )
-        build = self._builds.outcome(engine, request)
-        sha256 = self._sha256_of(request.artifact) if request.artifact else None
-        return ArmPlan(
-            key,
-            engine,
-            request,
-            self._load_s.get(key, math.inf),
-            build.seconds,
-            build.failure,
-            self.plan.settings.allow_fallback,
-            sha256,
-        )
-
-    def _sha256_of(self, artifact: str) -> str:
-        """Return a file's SHA-256 as it was when this study first asked: engines must load that very file."""
-        if artifact not in self._sha256s:
-            self._sha256s[artifact] = file_sha256(Path(artifact))
-        return self._sha256s[artifact]
-
-    def _awaits_build(self, plan: ArmPlan) -> bool:
-        return plan.engine.entry.builds_for(plan.request.precision)
+        return [self._planner.plan_arm(key, group[0].key) for key in keys]
 
     def arm_plans(self, cell: PlannedCell) -> list[ArmPlan]:
         """Return what the arms of a cell run, its twin left out."""
         return self._arm_plans([cell], [key for key in cell.arms if not key.twin])
-
-    def _awaits_export(self, plan: ArmPlan) -> bool:
-        return plan.engine.entry.needs_artifact and plan.request.artifact is None
 
     def _save(self, run: Run) -> None:
         """Write run.json."""

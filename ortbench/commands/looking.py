@@ -50,12 +50,12 @@ def charts(
     as_json: Json = False,
 ) -> None:
     """Draw the gallery, as PNG, SVG and interactive HTML."""
-    from ortbench import api
+    from ortbench import products
     from ortbench.results.study import load_results
 
-    folder = Path(output) if output else api.charts_folder(Path(results))
+    folder = Path(output) if output else products.charts_folder(Path(results))
     with _wanted(folder):
-        files = api.draw_charts(load_results(Path(results)), folder)
+        files = products.draw_charts(load_results(Path(results)), folder)
     document = {"folder": str(folder), "files": [str(file) for file in files]}
     answer(document, [f"{len(files)} files in {folder}"], as_json=as_json)
 
@@ -66,13 +66,13 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one HTML page with the answer, the charts, the tables and the machine; it needs no network."""
-    from ortbench import api
+    from ortbench import products
     from ortbench.results.study import load_results
 
     given = Path(results)
-    wanted = Path(output) if output else api.report_file(given)
+    wanted = Path(output) if output else products.report_file(given)
     with _wanted(wanted):
-        file = api.write_report(load_results(given), wanted)
+        file = products.write_report(load_results(given), wanted)
     answer({"file": str(file), "size_bytes": file.stat().st_size}, [str(file)], as_json=as_json)
 
 

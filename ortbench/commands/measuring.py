@@ -108,16 +108,16 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Measure engines against each other, turn by turn, and write table, charts and record."""
-    from ortbench import api
+    from ortbench.comparison import CompareRequest
     from ortbench.running import compare_and_show
     from ortbench.study_file import read_study
 
     # What is typed goes before the file, and the file before the defaults.
     fields = read_study(Path(study or against or "")) if study or against else {}
     typed = {name: value for name, value in context.params.items() if _is_typed(context, name)}
-    fields |= {name: value for name, value in typed.items() if name in api.CompareRequest.__dataclass_fields__}
+    fields |= {name: value for name, value in typed.items() if name in CompareRequest.__dataclass_fields__}
     fields["input_shape"] = tuple(fields.get("input_shape") or ())
-    request = api.CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
+    request = CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
     raise typer.Exit(compare_and_show(request, against=against, dry_run=dry_run, quiet=quiet, as_json=as_json))
 
 

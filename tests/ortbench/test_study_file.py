@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ortbench.api import CompareRequest
+from ortbench.comparison import CompareRequest
 from ortbench.errors import UsageError
 from ortbench.study_file import read_study
 from tests.conftest import CommandLine
