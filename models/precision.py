@@ -43,7 +43,8 @@ FP32 = Lane(
     absolute_tolerance=1e-4,
     relative_tolerance=1e-4,
     min_cosine=None,
-    source="seen: ResNet50's logits of magnitude 100 differ by 8e-5 between engines, a wrong kernel by 1e-2 and more",
+    source="measured: ResNet50's logits of magnitude 100 differ by 8e-5 between engines, "
+    "a wrong kernel, TF32 or bf16 by 1e-2 and more",
 )
 LANES: dict[str, Lane] = {
     lane.name: lane
@@ -79,7 +80,7 @@ LANES: dict[str, Lane] = {
             absolute_tolerance=1e-3,
             relative_tolerance=0.15,
             min_cosine=0.99,
-            source="seen: static quantisation moves ResNet's logits by 3 % of the largest, cosine 0.9995, "
+            source="measured: static quantisation moves ResNet's logits by 3 % of the largest, cosine 0.9995, "
             "uncalibrated or saturated kernels by a multiple of it",
         ),
     )
