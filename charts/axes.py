@@ -13,6 +13,8 @@ AXIS_TITLES = {"latency": "Latency per batch (ms)", "throughput": "Throughput (i
 # From this ratio on a linear axis would press the small figures onto each other and onto the axis.
 _WIDE = 10
 _MOST_TICKS = 9
+# Of a power of ten, from what a narrow range wants to what many powers leave room for.
+_STEPS = (tuple(step / 10 for step in range(10, 100)), (1, 1.2, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,))
 
 
 def thread_axis() -> alt.X:
@@ -65,7 +67,7 @@ def log_ticks(values: Iterable[Any]) -> tuple[float, ...]:
         return ()
     low, high = min(positive) / 1.1, max(positive) * 1.1
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for steps in ((1, 1.2, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,)):
+    for steps in _STEPS:
         ticks = [float(f"{step}e{exponent}") for exponent in exponents for step in steps]
         inside = tuple(tick for tick in ticks if low <= tick <= high)
         if len(inside) <= _MOST_TICKS:

@@ -49,6 +49,8 @@ def pareto_rows(cells: Sequence[CellSummary]) -> list[Row]:
             "latency": arm.latency_ms.median,
             "throughput": arm.throughput_per_s,
             "name": f"{arm.engine}, batch {cell.batch_size}, {_threads(cell.threads)}",
+            # On two lines, as the front's first point is often at the edge of a small screen.
+            "label": f"{arm.engine}\nbatch {cell.batch_size}, {_threads(cell.threads)}",
             **_standing(arm),
         }
         for cell, arm in _arms(cells)

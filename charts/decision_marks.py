@@ -55,11 +55,13 @@ def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     points = _points(base.encode(x=x, opacity=opacity), y, _color(engines, rows))
     chosen = base.transform_filter("datum.chosen")
     ring = chosen.mark_point(size=260, color=MUTED, strokeWidth=2).encode(x=x, y=y)
-    name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold").encode(x=x, y=y, text="name:N")
-    outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", **OUTLINE)
+    name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", lineBreak="\n").encode(
+        x=x, y=y, text="label:N"
+    )
+    outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", lineBreak="\n", **OUTLINE)
     notes = ["dashed: the front, where more throughput costs latency", "ring: the most throughput for its latency"]
     return _finish(
-        alt.layer(line, *points, ring, outline.encode(x=x, y=y, text="name:N"), name),
+        alt.layer(line, *points, ring, outline.encode(x=x, y=y, text="label:N"), name),
         "Latency vs Throughput",
         [about, *lines_of([*notes, hollow_note(rows)])],
         alt_text(

@@ -22,6 +22,8 @@ from ortbench.charts.theme import CONFIG, FILLED_AND_HOLLOW, HEIGHT, OUTLINE, WI
 
 _MOST_LABELLED = 3
 _MANY_POINTS = 40
+# A figure's height, as a share of an axis from zero.
+_ROOM = 0.05
 _POINTS = "points"
 
 # Validating against Vega-Lite's schema takes longer than everything else; the tests draw with it on.
@@ -90,6 +92,29 @@ def label_sides(rows: list[Row], value: str, series: Series) -> dict[Any, str]:
     ordered = sorted(tops, key=lambda name: tops[name])
     labelled = ordered if len(ordered) <= _MOST_LABELLED else [ordered[0], ordered[-1]]
     return {name: "above" if name == ordered[-1] else "below" for name in labelled}
+
+
+def crowded(rows: list[Row], value: str, below: Sequence[Any]) -> set[int]:
+    """Return which rows' figures would cover the figure of a lower point that is labelled below as well.
+
+    Args:
+        rows: the points, of engines that all have a point at a thread count.
+        value: what is drawn.
+        below: the engines whose figures are below their points.
+    """
+    room = _ROOM * max(row[value] for row in rows)
+    return {
+        place
+        for place, row in enumerate(rows)
+        for other in rows
+        if row.get("engine") in below
+        and other.get("engine") in below
+        and other["engine"] != row["engine"]
+        and other["threads"] == row["threads"]
+        and other["batch_size"] == row["batch_size"]
+        and (other[value], other["engine"]) < (row[value], row["engine"])
+        and row[value] - other[value] < room
+    }
 
 
 def _look(rows: list[Row], value: str, series: Series, ticks: tuple[float, ...] = ()) -> _Look:
@@ -170,6 +195,7 @@ def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, seri
     notes = [f"vertical lines: {series.interval}"] if bounded else []
     subtitle = [series.about, *lines_of([*notes, hollow_note(rows), missing_note(series.missing, len(rows))])]
     sides = label_sides(rows, value, series)
+    hidden = crowded(rows, value, [name for name in sides if sides[name] == "below"])
     place = "batch_size" if series.column == "threads" else "threads"
     return marks | {
         "description": alt_text(title, rows, series.column, place, value),
@@ -177,5 +203,10 @@ def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, seri
         "width": WIDTH,
         "height": HEIGHT,
         "config": CONFIG,
-        "datasets": {_POINTS: [row | {"side": sides.get(row[series.column])} for row in rows]},
+        "datasets": {
+            _POINTS: [
+                row | {"side": None if place in hidden else sides.get(row[series.column])}
+                for place, row in enumerate(rows)
+            ]
+        },
     }

@@ -33,6 +33,14 @@
     return value;
   };
 
+  // How wide, about, a column of the legend must be: seven dots a letter and the mark beside it.
+  const widestName = (value) => {
+    if (!value || typeof value !== "object") return 90;
+    const shown = value.legend && (value.legend.values || (value.scale && value.scale.domain)) || [];
+    const widths = shown.map((name) => 7 * String(name).length + 40);
+    return Math.max(90, ...widths, ...Object.entries(value).map(([key, each]) => (names.has(key) ? 0 : widestName(each))));
+  };
+
   const specificationOf = (figure) => {
     const style = getComputedStyle(root);
     const [page, ink, muted, line] = ["--card", "--ink", "--muted", "--line"].map((name) => style.getPropertyValue(name).trim());
@@ -43,7 +51,7 @@
     specification.autosize = { type: "fit-x", contains: "padding" };
     const axis = { ...specification.config.axis, labelColor: ink, titleColor: ink, gridColor: line, domainColor: muted, tickColor: muted };
     const legend = { ...specification.config.legend, labelColor: ink, titleColor: ink };
-    if (available < width) Object.assign(legend, { orient: "bottom", columns: Math.max(2, Math.floor(available / 90)) });
+    if (available < width) Object.assign(legend, { orient: "bottom", columns: Math.max(1, Math.floor(available / widestName(specification))) });
     specification.config = { ...specification.config, background: "transparent", axis, legend, text: { color: ink }, rule: { color: ink } };
     return specification;
   };

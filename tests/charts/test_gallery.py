@@ -8,7 +8,7 @@ import pytest
 
 from ortbench.charts.frames import chart_frames
 from ortbench.charts.gallery import draw_gallery, file_names, gallery_charts, safe_name
-from ortbench.charts.marks import Series, label_sides
+from ortbench.charts.marks import Series, crowded, label_sides
 from ortbench.charts.theme import PALETTE
 from ortbench.errors import ResultsError
 from ortbench.results.csv_input import summarize_csv_text
@@ -145,6 +145,15 @@ def test_latencies_far_apart_have_a_logarithmic_axis_and_throughput_begins_at_ze
     wide = drawn["my-model-latency-comparison-1"]["layer"][0]["encoding"]["y"]
     assert (wide["scale"]["type"], wide["title"]) == ("log", "Latency per batch (ms), log scale")
     assert drawn["my-model-throughput-comparison-1"]["layer"][0]["encoding"]["y"]["scale"] == {"zero": True}
+
+
+def test_a_figure_that_would_cover_another_below_it_is_left_out() -> None:
+    rows = [
+        {"engine": engine, "threads": 1, "batch_size": 1, "latency": latency}
+        for engine, latency in (("a", 10.0), ("b", 4.2), ("c", 4.0))
+    ]
+    assert crowded(rows, "latency", ["b", "c"]) == {1}
+    assert crowded([rows[0], rows[1] | {"latency": 6.0}, rows[2]], "latency", ["b", "c"]) == set()
 
 
 def test_markup_in_a_name_stays_text(tmp_path: Path) -> None:
