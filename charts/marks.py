@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 
 from ortbench.charts.alt import alt_text
-from ortbench.charts.axes import batch_axis, is_wide, log_ticks, thread_axis, value_axis
+from ortbench.charts.axes import AXIS_TITLES, batch_axis, is_wide, log_ticks, thread_axis, value_axis
 from ortbench.charts.frames import Row
 from ortbench.charts.hollow import hollow_note, lines_of, missing_note
 from ortbench.charts.theme import CONFIG, FILLED_AND_HOLLOW, HEIGHT, OUTLINE, WIDTH, named_scales, ordered_scales
@@ -205,8 +205,14 @@ def _finish(marks: dict[str, Any], rows: list[Row], value: str, title: str, seri
         "config": CONFIG,
         "datasets": {
             _POINTS: [
-                row | {"side": None if place in hidden else sides.get(row[series.column])}
+                _drawn(row, value) | {"side": None if place in hidden else sides.get(row[series.column])}
                 for place, row in enumerate(rows)
             ]
         },
     }
+
+
+def _drawn(row: Row, value: str) -> Row:
+    """Leave out the figures that this chart is not of, so that a report with many charts stays small."""
+    others = tuple(name for name in AXIS_TITLES if name != value)
+    return {column: figure for column, figure in row.items() if not column.startswith(others)}

@@ -72,6 +72,8 @@ def test_points_carry_values_and_intervals() -> None:
     [row] = [r for r in points(charts(study())["my-model-latency-1"]) if r["threads"] == 2]
     assert (row["latency"], row["latency_low"], row["latency_high"]) == pytest.approx((2.5, 2.25, 2.75))
     assert row["latency_label"] == "2.50"
+    assert "throughput" not in row, "a report holds many charts: each has its own figures only"
+    [row] = [r for r in points(charts(study())["my-model-throughput-1"]) if r["threads"] == 2]
     assert (row["throughput"], row["throughput_low"], row["throughput_high"]) == pytest.approx(
         (400, 400 / 1.1, 400 / 0.9)
     )
