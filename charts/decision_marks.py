@@ -12,6 +12,7 @@ from ortbench.charts.axes import AXIS_TITLES, batch_axis, log_axis, log_scale, l
 from ortbench.charts.decision_frames import COLD_PARTS
 from ortbench.charts.frames import Row
 from ortbench.charts.hollow import hollow_note, lines_of
+from ortbench.charts.labels import with_places
 from ortbench.charts.marks import VALIDATE
 from ortbench.charts.theme import CONFIG, FILLED_AND_HOLLOW, HEIGHT, MUTED, OUTLINE, PALETTE, WIDTH, named_scales
 
@@ -22,15 +23,16 @@ _MOST_FLAT_LABELS = 18
 
 def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about: str, interval: str) -> dict[str, Any]:
     """Return speedup against batch size, both axes logarithmic: twice as fast is as far above 1 as half is below."""
-    base = alt.Chart(alt.InlineData(values=rows)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
+    placed = with_places(rows, "ratio", "batch_size", lowest=1)
+    base = alt.Chart(alt.InlineData(values=placed)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
     ticks = log_ticks([1, *(row[name] for row in rows for name in ("ratio_low", "ratio_high"))])
     y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=log_scale(), axis=log_axis(ticks))
     color = _color(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
     points = _points(base, y, color)
-    figures = base.encode(y=y, text="ratio_label:N")
-    place: dict[str, Any] = {"dx": 6, "align": "left", "dy": -8, "fontSize": _LABEL_SIZE}
+    figures = base.encode(y=alt.Y("ratio_place:Q"), text="ratio_label:N")
+    place: dict[str, Any] = {"dx": 9, "align": "left", "baseline": "middle", "fontSize": _LABEL_SIZE}
     text = [figures.mark_text(**place, **OUTLINE), figures.mark_text(**place).encode(color=color)]
     same = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED).encode(y="one:Q")
     bounded = any(row["ratio_low"] != row["ratio_high"] for row in rows)

@@ -70,7 +70,7 @@ def test_openvino_agrees_at_every_batch_size_and_proves_its_precision(
     assert evidence.threads == 1
     assert evidence.precision is not None
     assert evidence.precision["hint"] == "f32"
-    assert set(evidence.precision) == {"hint", "f32"}
+    assert set(evidence.precision) == {"lane", "hint", "f32"}
     assert evidence.artifact_sha256 == artifact.manifest.sha256
     assert evidence.placement is not None
     assert evidence.placement.operators is not None

@@ -57,7 +57,7 @@ def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_
 
 
 def test_every_round_runs_every_arm_once_and_in_changing_order(ortbench: CommandLine, model_file: Path) -> None:
-    words = ["--model", model_file, "--engines", "null,scripted,ort", "--batch-sizes", "2", "--max-time", "6s"]
+    words = ["--model", model_file, "--engines", "null,scripted,ort", "--batch-sizes", "2", "--max-time", "10s"]
     outcome = ortbench("compare", *words, "--output", "out", "--quiet")
     assert outcome.status == 0, outcome.stderr
     assert outcome.stderr == ""
