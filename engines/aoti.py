@@ -76,7 +76,8 @@ class AotiEngine(TorchFamilyEngine):
         if not package.exists():
             raise ArmError(f"there is no compiled package at {package}; it is built before the first launch")
         loaded = aoti_load_package(str(package))
-        self._parameters = len(loaded.get_constant_fqns())
+        device = str(loaded.get_metadata().get("AOTI_DEVICE_KEY", request.target))
+        self._parameter_devices = {device: len(loaded.get_constant_fqns())}
         return loaded
 
     def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
@@ -67,13 +70,19 @@ def memory_format(request: LoadRequest) -> torch.memory_format:
     return torch.channels_last if request.options.get("channels_last") else torch.contiguous_format
 
 
+def _devices(module: torch.nn.Module) -> Mapping[str, int]:
+    """Count a module's weights by device; a quantised module has them in its state only, all on the CPU."""
+    counts = Counter(parameter.device.type for parameter in module.parameters())
+    return counts or {"cpu": len(module.state_dict())}
+
+
 class TorchFamilyEngine(Engine):
     """A PyTorch callable on one device; subclasses say how the module becomes that callable."""
 
     _call: Any
     _inputs: tuple[torch.Tensor, ...]
     _result: Any = None
-    _parameters: int = 0
+    _parameter_devices: Mapping[str, int] = MappingProxyType({})
     _parameter_types: str = ""
 
     @classmethod
@@ -112,9 +121,7 @@ class TorchFamilyEngine(Engine):
         # Parameters made inside inference mode would be inference tensors, which tracing refuses.
         with torch.inference_mode(mode=False):
             module = load_on_device(request)
-            self._parameters = (
-                len(module.state_dict()) if request.precision == "int8" else len(list(module.parameters()))
-            )
+            self._parameter_devices = _devices(module)
             self._parameter_types = parameter_types(module)
             return self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
@@ -174,7 +181,12 @@ class TorchFamilyEngine(Engine):
             precision=reported_precision(self._parameter_types, first),
             gradients=torch.is_grad_enabled() or bool(first.requires_grad),
             layout="NHWC" if self._layout == torch.channels_last else "NCHW",
-            placement=Placement(
-                requested=self._device.type, assigned={first.device.type: self._parameters}, unit="parameters"
-            ),
+            placement=self._placement(first.device.type),
         )
+
+    def _placement(self, output_device: str) -> Placement:
+        """Say where the parameters are; where the output came from elsewhere, so did everything."""
+        assigned = dict(self._parameter_devices)
+        if output_device != self._device.type:
+            assigned = {output_device: sum(assigned.values())}
+        return Placement(requested=self._device.type, assigned=assigned, unit="parameters")
