@@ -38,7 +38,7 @@ def answer_console(*, stderr: bool = False) -> Console:
 
 def build_table(summary: Summary) -> Table:
     """Return the table: one row per cell and arm, a line between cells."""
-    extras = [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
+    extras = _extras(summary)
     models = {cell.model for cell in summary.cells}
     varying, constant = _places(summary)
     used = used_columns(summary)
@@ -78,6 +78,11 @@ def _places(summary: Summary) -> tuple[dict[str, str], list[str]]:
     return varying, constant
 
 
+def _extras(summary: Summary) -> list[str]:
+    """Return the fields in which any cell is not the plain one."""
+    return [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
+
+
 def _folded(heading: str) -> str:
     """Break a heading where its words do not fit beside the others: figures are narrower."""
     return heading.replace(" ", "\n", 1).replace("/s", "\n/s")
@@ -85,11 +90,11 @@ def _folded(heading: str) -> str:
 
 def build_cold_table(summary: Summary) -> Table:
     """Return what a first use costs, apart from everything that is compared: medians over launches."""
-    several = any(cell.precision != "fp32" for cell in summary.cells)
+    extras = _extras(summary)
     table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
     table.add_column("engine")
     built = any(arm.cold and arm.cold.build_s is not None for cell in summary.cells for arm in cell.arms)
-    place = ("batch size", "threads", *(["precision"] if several else []), *(["build s"] if built else []))
+    place = ("batch size", "threads", *extras, *(["build s"] if built else []))
     for heading in (*place, "import s", "load s", "first call ms", "until steady s", "peak MiB"):
         table.add_column(heading, justify="right")
     for cell in summary.cells:
@@ -102,7 +107,7 @@ def build_cold_table(summary: Summary) -> Table:
                     words[3] += " (not steady)"
                 if built:
                     words.insert(0, format_significant(cold.build_s) if cold.build_s is not None else "")
-                where = [str(cell.batch_size), str(cell.threads), *([cell.precision] if several else [])]
+                where = [str(cell.batch_size), str(cell.threads), *(str(getattr(cell, name)) for name in extras)]
                 table.add_row(escape(arm.engine), *where, *words)
     return table
 
@@ -120,8 +125,8 @@ def _bad_arms(cell: CellSummary) -> list[str]:
     """Say what each bad arm suffered, and once what all of them suffered alike."""
     bad = [arm for arm in cell.arms if arm.reason]
     if len(bad) == len(cell.arms) > 1 and len({(arm.status, arm.reason) for arm in bad}) == 1:
-        return [f"every engine {bad[0].status} at {_place(cell)}: {bad[0].reason}"]
-    return [f"{arm.engine} {arm.status} at {_place(cell)}: {arm.reason}" for arm in bad]
+        return [f"every engine {bad[0].status} at {cell.place}: {bad[0].reason}"]
+    return [f"{arm.engine} {arm.status} at {cell.place}: {arm.reason}" for arm in bad]
 
 
 def _resolution(summary: Summary) -> list[str]:
@@ -132,7 +137,7 @@ def _resolution(summary: Summary) -> list[str]:
             if arm.twin and arm.speedup and arm.speedup.ci95:
                 low, high = arm.speedup.ci95
                 lines.append(
-                    f"resolution: {arm.engine} against itself at {_place(cell)} reads "
+                    f"resolution: {arm.engine} against itself at {cell.place} reads "
                     f"{arm.speedup.ratio:.4f}x [{low:.4f}, {high:.4f}]"
                 )
     if summary.resolution is not None:
@@ -145,11 +150,6 @@ def _resolution(summary: Summary) -> list[str]:
     if summary.drift is not None:
         lines.append(f"machine: its own speed moved by {summary.drift:.0%} between slow and fast spells")
     return lines
-
-
-def _place(cell: CellSummary) -> str:
-    lane = "" if cell.precision == "fp32" else f", {cell.precision}"
-    return f"batch size {cell.batch_size}, threads {cell.threads}{lane}"
 
 
 def _figures(summary: Summary, arm: ArmSummary) -> list[str | Text]:

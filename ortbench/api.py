@@ -29,6 +29,7 @@ from ortbench.results.schema import CellKey, Run
 from ortbench.results.source import write_derived
 from ortbench.results.study import load_results
 from ortbench.run_record import artifact_records, export_request, new_run
+from ortbench.runner.allocators import parse_allocators
 from ortbench.runner.available import find_available
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.explain import explain_study
@@ -89,6 +90,7 @@ def plan_comparison(
     if before is None:
         check_new_folder(folder)
     twins = _twins(request.twins)
+    allocators = tuple(allocator.label for allocator in parse_allocators(request.allocators))
     baseline = resolve_engines(request.baseline)[0].label if request.baseline else engines[0].label
 
     def settings(labels: Sequence[str]) -> Settings:
@@ -106,6 +108,7 @@ def plan_comparison(
             twins=twins,
             input_shapes=shapes,
             inputs=model.source.inputs_file,
+            allocators=allocators,
             allow_fallback=request.allow_fallback,
             reference=request.reference,
             images=str(Path(images).absolute()) if images else None,

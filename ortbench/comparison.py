@@ -35,6 +35,7 @@ class CompareRequest:
     reference: str = "fp32"
     seed: int = 0
     twins: str = "smallest"
+    allocators: str = "default"
     allow_fallback: bool = False
     output: str | None = None
     resume: bool = False

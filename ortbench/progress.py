@@ -106,7 +106,7 @@ def provisional_line(summary: Summary, cell_id: str) -> str:
             ratio = f" ({format_significant(arm.speedup.ratio)}x)" if arm.speedup else ""
             label = arm_label(ArmKey(arm.engine, arm.twin))
             parts.append(f"{label} {format_significant(arm.latency_ms.median)} ms{ratio}")
-    return f"batch size {cell.batch_size}, threads {cell.threads}: {', '.join(parts)}"
+    return f"{cell.place}: {', '.join(parts)}"
 
 
 def error_console() -> Console:

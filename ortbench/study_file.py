@@ -70,6 +70,7 @@ def _of_run(run: Mapping[str, Any]) -> _Fields:
         "reference": settings.get("reference", "fp32"),
         "seed": settings["seed"],
         "twins": settings["twins"],
+        "allocators": _listed(settings.get("allocators", ["default"])),
         "allow_fallback": settings.get("allow_fallback", False),
     }
 
@@ -123,6 +124,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "reference": _text,
     "seed": _count,
     "twins": _text,
+    "allocators": _listed,
     "allow_fallback": _switch,
     "output": _text,
     "explain": _text,

@@ -65,7 +65,7 @@ def told_marks(summary: Summary) -> list[str]:
     for cell in summary.cells:
         for arm in cell.arms:
             for mark in arm.marks:
-                places[arm.engine, mark].append(f"batch size {cell.batch_size}, threads {cell.threads}")
+                places[arm.engine, mark].append(cell.place)
     return [
         f"{engine}: {mark}" + ("" if len(found) == cells[engine] else f" (at {' and at '.join(found)})")
         for (engine, mark), found in places.items()

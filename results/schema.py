@@ -35,6 +35,11 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
         extras += "" if self.allocator == "default" else f"-{self.allocator}"
         return f"b{self.batch_size}-t{self.threads}{extras}"
 
+    @property
+    def launch(self) -> tuple[str, int, int, str, str]:
+        """What cells that share a launch have in common: everything but model and batch size."""
+        return self.precision, self.threads, self.instances, self.mode, self.allocator
+
 
 class ArmKey(msgspec.Struct, frozen=True, order=True):
     """One engine inside a cell; the baseline's twin is an arm of its own."""

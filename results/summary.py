@@ -99,6 +99,13 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The cell's place in the study."""
         return CellKey(**{name: getattr(self, name) for name in CellKey.__struct_fields__})
 
+    @property
+    def place(self) -> str:
+        """The cell in words, without its model, e.g. `batch size 16, threads 2, int8`."""
+        more = [self.precision] if self.precision != "fp32" else []
+        more += [self.allocator] if self.allocator != "default" else []
+        return ", ".join([f"batch size {self.batch_size}", f"threads {self.threads}", *more])
+
     def arm(self, engine: str) -> ArmSummary | None:
         """Return the arm of that engine (never the twin), or None."""
         return next((arm for arm in self.arms if arm.engine == engine and not arm.twin), None)

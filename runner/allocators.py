@@ -40,16 +40,21 @@ class Allocator:
     environment: dict[str, str]
 
 
-def parse_allocators(text: str, find: Callable[[str], str | None] = ctypes.util.find_library) -> list[Allocator]:
+# Whatever the system has, as it is.
+SYSTEM = Allocator(DEFAULT, DEFAULT, {})
+
+
+def parse_allocators(text: str, find: Callable[[str], str | None] | None = None) -> list[Allocator]:
     """Return the allocators of a list such as `default,tcmalloc,default[trim_threshold=1073741824]`.
 
     Args:
         text: names separated by commas outside brackets.
-        find: gives the file name of a library, or None where it is not installed.
+        find: gives the file name of a library, or None where it is not installed; the system's own by default.
 
     Raises:
         UsageError: a name or a tunable is unknown, an allocator is not installed, or one is there twice.
     """
+    find = find or ctypes.util.find_library
     allocators = [_parse(entry.strip(), find) for entry in re.split(r",(?![^\[]*\])", text)]
     labels = [allocator.label for allocator in allocators]
     for label in labels:

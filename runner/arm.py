@@ -13,6 +13,7 @@ from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.results.schema import ArmKey, LaunchRecord, Status
 from ortbench.runner import protocol
+from ortbench.runner.allocators import SYSTEM, Allocator
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.pilot import calls_in
 from ortbench.runner.process import Worker
@@ -29,6 +30,7 @@ class ArmPlan:
         load_s: how long it took to load before; infinite at the first time.
         build_s: what building it took in this study; None where nothing had to be built.
         obstacle: why it cannot be started, if anything.
+        allocator: is preloaded into its process.
         allow_fallback: the arm counts, whatever share of its model runs on another provider.
         artifact_sha256: of the ONNX file that it is given, as this process read it; None where it is given none.
     """
@@ -41,6 +43,7 @@ class ArmPlan:
     obstacle: str | None = None
     allow_fallback: bool = False
     artifact_sha256: str | None = None
+    allocator: Allocator = SYSTEM
 
 
 @dataclass(frozen=True)

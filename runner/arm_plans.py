@@ -11,6 +11,7 @@ from ortbench.engines.base import LoadRequest
 from ortbench.export.cache import builds_root
 from ortbench.models.files import file_sha256
 from ortbench.results.schema import ArmKey, ArtifactRecord, CellKey
+from ortbench.runner.allocators import Allocator, parse_allocators
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.builds import Builds
 from ortbench.runner.planning import StudyPlan
@@ -31,6 +32,7 @@ class ArmPlanner:
     load_s: dict[ArmKey, float] = field(default_factory=dict)
     _builds: Builds = field(default_factory=Builds)
     _sha256s: dict[str, str] = field(default_factory=dict)
+    _allocators: dict[str, Allocator] = field(default_factory=dict)
 
     def plan_arm(self, key: ArmKey, cell: CellKey) -> ArmPlan:
         """Return what one arm runs in the launch of a cell's group."""
@@ -56,12 +58,18 @@ class ArmPlanner:
             build.failure,
             self.plan.settings.allow_fallback,
             self._sha256_of(request.artifact) if request.artifact else None,
+            self._allocator(cell.allocator),
         )
 
     def build(self, key: ArmKey, cell: CellKey, say: Callable[[str], None]) -> None:
         """Build what an arm needs before it can be loaded, unless this study did so before."""
         planned = self.plan_arm(key, cell)
         self._builds.make(planned.engine, planned.request, say)
+
+    def _allocator(self, label: str) -> Allocator:
+        if label not in self._allocators:
+            [self._allocators[label]] = parse_allocators(label)
+        return self._allocators[label]
 
     def _sha256_of(self, artifact: str) -> str:
         """Return a file's SHA-256 as it was when this study first asked: engines must load that very file."""

@@ -141,7 +141,7 @@ class CellRunner:
         known = [
             (other.key.batch_size, self._costs[other.key.id])
             for other in self._study.plan.cells
-            if other.key.threads == cell.key.threads and other.key.id in self._costs
+            if other.key.launch == cell.key.launch and other.key.id in self._costs
         ]
         cost = expected_cell_cost(cell.key.batch_size, known)
         if cost is None or cost.minimum_s <= left_s:

@@ -16,6 +16,7 @@ from ortbench.results.fairness import refusal
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
+from ortbench.runner.allocators import wrong_allocator
 from ortbench.runner.arm import Arm, ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.environments import interpreter_for
@@ -82,9 +83,8 @@ class Launch:
     def _begin_loading(self, arm: Arm) -> None:
         if arm.plan.obstacle:
             raise ArmError(arm.plan.obstacle)
-        arm.worker = Worker(
-            arm_label(arm.plan.key), choose_cpus(self._threads), self._threads, interpreter_for(arm.plan.engine)
-        )
+        cpus, interpreter = choose_cpus(self._threads), interpreter_for(arm.plan.engine)
+        arm.worker = Worker(arm_label(arm.plan.key), cpus, self._threads, interpreter, arm.plan.allocator)
         arm.worker.send(protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request))
 
     def _finish_loading(self, loading: list[Arm], failures: list[LaunchRecord]) -> None:
@@ -189,7 +189,8 @@ class Launch:
             arm.plan.request.precision, prepared.evidence
         )
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
-        reason = fallback or wrong or refusal(record, cell.threads, arm.plan.artifact_sha256)
+        unfair = refusal(record, cell.threads, arm.plan.artifact_sha256)
+        reason = fallback or wrong or unfair or wrong_allocator(cell.allocator, prepared.allocator)
         return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record
 
     @contextlib.contextmanager

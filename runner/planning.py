@@ -12,6 +12,7 @@ from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineSpecError, ModelError, UsageError, expected_one_of
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
+from ortbench.runner.allocators import DEFAULT
 from ortbench.units import format_seconds
 
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -28,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
         twins: the cells in which the baseline also runs against itself.
+        allocators: what every engine runs with in turn; see `runner/allocators.py`.
         allow_fallback: an engine may run any share of the model on another provider than it names.
         reference: `fp32` or `float64`, what the expected outputs are computed in.
         images: the folder or file of images that `inputs` was made of; None where it was not.
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twins: Literal["smallest", "all"] = "smallest"
     input_shapes: dict[str, tuple[int, ...]] = {}
     inputs: str | None = None
+    allocators: tuple[str, ...] = (DEFAULT,)
     allow_fallback: bool = False
     reference: str = "fp32"
     images: str | None = None
@@ -72,9 +75,9 @@ class StudyPlan:
     @property
     def groups(self) -> list[list[PlannedCell]]:
         """The cells by launch, each in ascending batch size."""
-        together: dict[tuple[str, int], list[PlannedCell]] = {}
+        together: dict[tuple[object, ...], list[PlannedCell]] = {}
         for cell in self.cells:
-            together.setdefault((cell.key.precision, cell.key.threads), []).append(cell)
+            together.setdefault(cell.key.launch, []).append(cell)
         return list(together.values())
 
     @property
@@ -130,11 +133,12 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
     twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
         PlannedCell(
-            key=CellKey(model=source.name, precision=lane, batch_size=batch_size, threads=threads),
+            key=CellKey(model=source.name, precision=lane, batch_size=batch_size, threads=threads, allocator=allocator),
             arms=(*arms, twin) if settings.twins == "all" or batch_size == min(settings.batch_sizes) else arms,
         )
         for lane in lanes_of(settings)
         for threads in settings.threads
+        for allocator in settings.allocators
         for batch_size in settings.batch_sizes
     )
     reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
@@ -194,12 +198,13 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     settings = plan.settings
     batches = ", ".join(map(str, settings.batch_sizes))
     threads = ", ".join(map(str, settings.threads))
-    cells, arms, lanes = len(plan.cells), len(plan.engines), lanes_of(settings)
+    cells, arms = len(plan.cells), len(plan.engines)
+    more = _axis("precision", lanes_of(settings), "fp32") + _axis("allocator", settings.allocators, DEFAULT)
     twins = "every cell" if settings.twins == "all" else f"batch size {min(settings.batch_sizes)}"
     lines = [
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
         f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
-        f"cells    {cells}: batch size {batches} x threads {threads}{_lanes(lanes)}, {arms} arms each",
+        f"cells    {cells}: batch size {batches} x threads {threads}{more}, {arms} arms each",
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
@@ -214,8 +219,8 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     return lines
 
 
-def _lanes(lanes: Sequence[str]) -> str:
-    return f" x precision {', '.join(lanes)}" if len(lanes) > 1 else ""
+def _axis(name: str, values: Sequence[str], plain: str) -> str:
+    return "" if tuple(values) == (plain,) else f" x {name} {', '.join(values)}"
 
 
 def _weights(source: ModelSource) -> str:

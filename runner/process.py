@@ -20,6 +20,7 @@ from ortbench.engines.base import CAN_PARK
 from ortbench.errors import ArmError, OrtbenchError
 from ortbench.export.cache import cache_root
 from ortbench.runner import protocol
+from ortbench.runner.allocators import SYSTEM, Allocator, preloaded
 from ortbench.runner.interpreter import THIS, Interpreter
 
 _Reply = TypeVar("_Reply", bound=protocol.Message)
@@ -52,7 +53,12 @@ class Worker:
     """One child process. As a context manager it is killed on the way out, stopped or not."""
 
     def __init__(
-        self, name: str, cpus: Sequence[int] = (), threads: int | None = None, interpreter: Interpreter = THIS
+        self,
+        name: str,
+        cpus: Sequence[int] = (),
+        threads: int | None = None,
+        interpreter: Interpreter = THIS,
+        allocator: Allocator = SYSTEM,
     ) -> None:
         """Start the process; it is ready for requests at once.
 
@@ -61,6 +67,7 @@ class Worker:
             cpus: its affinity; empty for the parent's own.
             threads: what the environment tells its libraries; None to say nothing.
             interpreter: what runs it.
+            allocator: is preloaded.
         """
         self.name = name
         words = [str(os.getpid()), ",".join(map(str, cpus))]
@@ -71,7 +78,7 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=interpreter.environment(worker_environment(threads)),
+                env=interpreter.environment(preloaded(worker_environment(threads), allocator)),
                 start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
                 bufsize=0,
             )

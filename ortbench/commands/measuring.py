@@ -76,6 +76,13 @@ def compare(
     twins: Annotated[
         str, typer.Option(help="Cells in which the baseline also runs against itself: smallest (batch size) or all.")
     ] = "smallest",
+    allocators: Annotated[
+        str,
+        typer.Option(
+            help="Run everything with each: default, tcmalloc, jemalloc, mimalloc, or glibc's tunables as "
+            "default[trim_threshold=...]."
+        ),
+    ] = "default",
     allow_fallback: Annotated[
         bool,
         typer.Option(

@@ -252,3 +252,27 @@ def test_version(ortbench: CommandLine) -> None:
     import ortbench as package
 
     assert ortbench("--version").stdout == f"ortbench {package.__version__}\n"
+
+
+def test_allocators_are_cells_of_their_own_and_seen_inside_the_worker(ortbench: CommandLine, model_file: Path) -> None:
+    kept = "default[trim_threshold=1000000000]"
+    words = ["--model", model_file, "--engines", "ort", "--batch-sizes", "1", "--threads", "1", "--max-time", "6s"]
+    outcome = ortbench("compare", *words, "--allocators", f"default,{kept}", "--output", "out", "--json")
+    assert outcome.status == 0, outcome.stderr
+    cells = json.loads(outcome.stdout)["cells"]
+    assert [cell["allocator"] for cell in cells] == ["default", kept]
+    assert all(arm["status"] == "ok" for cell in cells for arm in cell["arms"])
+    assert {record.allocator for record in read_launches(Path("out"))} == {"glibc"}
+    table = ortbench("show", "out").stdout
+    assert table.count(kept) >= 2
+
+
+def test_an_allocator_that_is_not_what_was_preloaded_is_invalid(
+    ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A library of another allocator's name: it is preloaded, and is none.
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: "libm.so.6" if "tcmalloc" in name else None)
+    words = ["--model", model_file, "--engines", "ort", "--batch-sizes", "1", "--threads", "1", "--max-time", "4s"]
+    outcome = ortbench("compare", *words, "--allocators", "tcmalloc", "--output", "out")
+    assert outcome.status == 3
+    assert "asked for the allocator tcmalloc, but the process runs with glibc" in outcome.stdout
