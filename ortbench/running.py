@@ -23,13 +23,16 @@ from ortbench.units import format_seconds
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
 
 
-def compare_and_show(request: CompareRequest, *, against: str | None, dry_run: bool, quiet: bool, as_json: bool) -> int:
+def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
+    request: CompareRequest, *, against: str | None, dry_run: bool, charts: bool, quiet: bool, as_json: bool
+) -> int:
     """Plan, measure, draw and print; return the exit status.
 
     Args:
         request: the options as they were typed.
         against: earlier results, with which these are compared in the end.
         dry_run: stop after the plan.
+        charts: draw charts and write the report in the end.
         quiet: no progress.
         as_json: one JSON document on standard output.
     """
@@ -60,7 +63,7 @@ def compare_and_show(request: CompareRequest, *, against: str | None, dry_run: b
         _answer(time_line(comparison.run))
     if comparison.interrupted:
         _tell(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")
-    else:
+    elif charts:
         _draw(comparison)
     # The path comes last, where a person and a script both find it.
     (_tell if as_json else _answer)(str(comparison.folder))

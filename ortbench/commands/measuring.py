@@ -111,6 +111,9 @@ def compare(
         str | None, typer.Option(help="Results folder.  [default: ortbench-results/MODEL-TIMESTAMP]")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
+    no_charts: Annotated[
+        bool, typer.Option("--no-charts", help="Draw no charts and write no report; both can be made later.")
+    ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -125,7 +128,10 @@ def compare(
     fields |= {name: value for name, value in typed.items() if name in CompareRequest.__dataclass_fields__}
     fields["input_shape"] = tuple(fields.get("input_shape") or ())
     request = CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
-    raise typer.Exit(compare_and_show(request, against=against, dry_run=dry_run, quiet=quiet, as_json=as_json))
+    status = compare_and_show(
+        request, against=against, dry_run=dry_run, charts=not no_charts, quiet=quiet, as_json=as_json
+    )
+    raise typer.Exit(status)
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:

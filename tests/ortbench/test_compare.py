@@ -22,7 +22,7 @@ def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_
     folder = tmp_path / "out"
     words = ["--model", "tiny", "--engines", "torch,torchscript,ort", "--batch-sizes", "1,3", "--max-time", "60s"]
     # One thread: two of them wait for each other, by the time slice where another program has one of their CPUs.
-    outcome = ortbench("compare", *words, "--threads", "1", "--output", folder)
+    outcome = ortbench("compare", *words, "--threads", "1", "--output", folder, draw=True)
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout.splitlines()[-1] == str(folder)
     for engine in ("torch", "torchscript", "ort"):

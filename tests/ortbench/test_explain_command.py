@@ -18,7 +18,7 @@ def words(model: Path) -> list[str]:
 
 
 def test_a_cell_is_profiled_and_shown_again(ortbench: CommandLine, model_file: Path) -> None:
-    outcome = ortbench(*words(model_file), "--explain", "b2-t1", "--output", "out")
+    outcome = ortbench(*words(model_file), "--explain", "b2-t1", "--output", "out", draw=True)
     assert outcome.status == 0, outcome.stderr
     assert "profiling ort in b2-t1, outside of everything timed" in outcome.stderr
     document = json.loads(Path("out/explain.json").read_text(encoding="utf-8"))

@@ -92,7 +92,7 @@ def test_a_cell_that_cannot_fit_into_memory_is_skipped_with_the_figure(ortbench:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "ortbench", "compare", *words]
+    return [sys.executable, "-P", "-m", "ortbench", "compare", "--no-charts", *words]
 
 
 def test_a_full_disk_loses_at_most_the_round_in_flight(model_file: Path, tmp_path: Path) -> None:

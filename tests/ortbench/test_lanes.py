@@ -22,7 +22,7 @@ def test_each_lane_is_compared_inside_itself(ortbench: CommandLine, model_file: 
         "--batch-sizes",
         "2",
     ]
-    outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "20s", "--output", "out")
+    outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "20s", "--output", "out", draw=True)
     assert outcome.status == 0, outcome.stdout + outcome.stderr
     summary = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))
     assert [cell["precision"] for cell in summary["cells"]] == ["fp32", "int8"]
