@@ -10,7 +10,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -22,9 +22,6 @@ from ortbench.errors import ArmError
 from ortbench.models.files import file_sha256
 from ortbench.models.inputs import make_inputs
 from ortbench.models.spec import BATCH
-
-if TYPE_CHECKING:
-    import torch
 
 _PACKAGE = "model.pt2"
 _EXAMPLE_BATCH = 2
@@ -79,10 +76,6 @@ class AotiEngine(TorchFamilyEngine):
         device = str(loaded.get_metadata().get("AOTI_DEVICE_KEY", request.target))
         self._parameter_devices = {device: len(loaded.get_constant_fqns())}
         return loaded
-
-    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
-        """There is nothing to prepare: the package is what runs."""
-        raise NotImplementedError
 
 
 def _compile(request: LoadRequest, package: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,9 +94,9 @@ class TorchFamilyEngine(Engine):
         """Calibrate, in the lane that needs it; say whether that was done before."""
         return calibrate(request) if request.precision == "int8" else True
 
-    @abstractmethod
-    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
-        """Turn the eval-mode module, already on its device, into what `run` calls."""
+    def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:  # noqa: ARG002 - the interface's
+        """Turn the eval-mode module, already on its device, into what `run` calls: itself unless a subclass differs."""
+        return module
 
     def load(self, request: LoadRequest) -> None:
         """Build the catalog model and prepare it; gradients are off for everything that follows."""
