@@ -62,13 +62,13 @@ def test_memory_and_busy_threads_of_every_arm_are_on_record(ortbench: CommandLin
 
 @contextmanager
 def rising(counter: Path) -> Iterator[None]:
-    """Let a made counter rise by itself, as a processor's does, over its end at 1 J again and again."""
+    """Let a made counter rise by itself, as a processor's does, over its end at 10 J again and again: seldom within a slice."""
     stop, began = threading.Event(), time.monotonic()
 
     def rise() -> None:
         while not stop.wait(0.001):
             new = counter.with_suffix(".new")
-            new.write_text(f"{round((time.monotonic() - began) * 50e6) % 1_000_000}\n")
+            new.write_text(f"{round((time.monotonic() - began) * 50e6) % 10_000_000}\n")
             new.replace(counter)  # a reader never finds it empty
 
     thread = threading.Thread(target=rise)
@@ -83,10 +83,10 @@ def rising(counter: Path) -> Iterator[None]:
 def test_energy_is_shown_beside_speed_where_it_can_be_read(
     ortbench: CommandLine, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A fake of the kernel's files, in which every arm uses 50 W: what takes twice as long takes twice the energy.
-    counter = zone(tmp_path / "root", "intel-rapl:0", "package-0", "0", limit="1000000")
+    # A fake of the kernel's files, in which every arm uses 50 W: what takes longer takes more energy.
+    counter = zone(tmp_path / "root", "intel-rapl:0", "package-0", "0", limit="10000000")
     monkeypatch.setattr(sysfs, "ROOT", tmp_path / "root")
-    words = ["--model", model_file, "--engines", "scripted[latency=4ms],scripted[latency=2ms]", "--batch-sizes", "2"]
+    words = ["--model", model_file, "--engines", "scripted[latency=16ms],scripted[latency=4ms]", "--batch-sizes", "2"]
     with rising(counter):
         outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "4s", "--output", "out")
     assert outcome.status == 0

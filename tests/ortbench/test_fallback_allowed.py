@@ -29,7 +29,7 @@ def test_a_fallback_is_invalid_unless_it_is_allowed(ortbench: CommandLine, model
 def test_one_engine_with_several_options_is_told_apart(ortbench: CommandLine, model_file: Path) -> None:
     engines = "ort,ort[session.dynamic_block_base=4],ort[graph_optimization_level=disable]"
     words = ("--engines", engines, "--batch-sizes", "1", "--threads", "1", "--max-time", "3s", "--output", "out")
-    outcome = ortbench("compare", "--model", model_file, *words)
+    outcome = ortbench("compare", "--model", model_file, *words, draw=True)
     assert outcome.status == 0, outcome.stderr
     summary = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))
     labels = ["ort", "ort[session.dynamic_block_base=4]", "ort[graph_optimization_level=disable]"]

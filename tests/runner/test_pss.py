@@ -38,7 +38,8 @@ def test_what_a_process_holds_alone_is_all_its_own_and_never_more_than_its_peak(
     before = seen.mib or 0.0
     block = bytearray(os.urandom(64 << 20))
     seen.look()
-    assert (seen.mib or 0.0) > before + 60
+    # What else the process holds may shrink meanwhile.
+    assert (seen.mib or 0.0) > before + 40
     del block
     largest = seen.mib
     seen.look()
