@@ -62,7 +62,7 @@ def test_memory_and_busy_threads_of_every_arm_are_on_record(ortbench: CommandLin
 
 @contextmanager
 def rising(counter: Path) -> Iterator[None]:
-    """Let a made counter rise by itself, as a processor's does, over its end at 10 J again and again: seldom within a slice."""
+    """Let a made counter rise by itself, as a processor's does, over its end at 10 J again and again."""
     stop, began = threading.Event(), time.monotonic()
 
     def rise() -> None:
