@@ -19,7 +19,7 @@ from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
 from ortbench.engines.torch_precision import pin_precision, to_lane
 from ortbench.errors import ArmError
-from ortbench.models.files import file_sha256
+from ortbench.models.identity import model_identity
 from ortbench.models.inputs import make_inputs
 from ortbench.models.spec import BATCH
 
@@ -104,14 +104,8 @@ def _compile(request: LoadRequest, package: Path) -> None:
 def _package(request: LoadRequest) -> Path:
     """Return where the package of this request is kept: everything that makes another one is in its name."""
     assert request.cache is not None, "the registry says that this engine builds something"
-    source = request.source
-    weights = source.weights
-    if weights not in ("random", "pretrained"):
-        weights = f"sha256:{file_sha256(Path(weights))}"
     identity = {
-        "model": source.name,
-        "weights": weights,
-        "seed": source.seed if source.weights == "random" else 0,
+        **model_identity(request.source),
         "target": request.target,
         "threads": request.threads,  # Inductor writes the number into the code
         "precision": request.precision,
@@ -120,7 +114,7 @@ def _package(request: LoadRequest) -> Path:
         "cpu": _instruction_sets(),
     }
     key = hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
-    return Path(request.cache) / f"aoti-{source.name}-{key}" / _PACKAGE
+    return Path(request.cache) / f"aoti-{request.source.name}-{key}" / _PACKAGE
 
 
 def _instruction_sets() -> str:

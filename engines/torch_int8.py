@@ -18,7 +18,7 @@ import msgspec
 from ortbench.engines.base import LoadRequest
 from ortbench.errors import ArmError
 from ortbench.models.calibration import calibration_batches, calibration_identity
-from ortbench.models.files import file_sha256
+from ortbench.models.identity import model_identity
 from ortbench.models.inputs import make_inputs
 from ortbench.models.loading import load_module
 from ortbench.models.precision import has_int8_products
@@ -95,19 +95,14 @@ def _ranges_file(request: LoadRequest) -> Path:
     import torch
 
     assert request.cache is not None, "the registry says that this engine builds something for this lane"
-    source, weights = request.source, request.source.weights
-    if weights not in ("random", "pretrained"):
-        weights = f"sha256:{file_sha256(Path(weights))}"
     identity = {
-        "model": source.name,
-        "weights": weights,
-        "seed": source.seed if source.weights == "random" else 0,
-        "calibration": calibration_identity(source),
+        **model_identity(request.source),
+        "calibration": calibration_identity(request.source),
         "reduced": not has_int8_products(cpu_flags()),
         "torch": str(torch.__version__),
     }
     key = hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
-    return Path(request.cache) / f"torch-int8-{source.name}-{key}" / "ranges.pt"
+    return Path(request.cache) / f"torch-int8-{request.source.name}-{key}" / "ranges.pt"
 
 
 @contextlib.contextmanager

@@ -45,6 +45,10 @@ _TEMPLATE = "triton_tem_"
 _OUTSIDE_KERNEL = ("attention", "convolution", "matrix product")
 
 
+# What an execution provider of ONNX Runtime compiled as one, whatever is in it.
+_WHOLE_GRAPH = "-EP-subgraph"
+
+
 def operator_class(name: str) -> str:
     """Return the class of an operator, one of CLASSES, by its name alone.
 
@@ -52,6 +56,8 @@ def operator_class(name: str) -> str:
         name: as its library gives it, e.g. `aten::mkldnn_convolution`, `Conv`, `cpp_fused_relu_0`. A fused operator
             is of the class that does most of its work.
     """
+    if _WHOLE_GRAPH in name:
+        return OTHER
     words = set(_words(name))
     fused = _FUSED_KERNEL.search(name) and _TEMPLATE not in name
     for known, members in _CLASSES.items():

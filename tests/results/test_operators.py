@@ -39,6 +39,11 @@ def test_torch_compiles_own_events_are_the_frameworks() -> None:
         assert operator_class(name) == "framework"
 
 
+def test_what_a_provider_compiled_as_one_is_of_no_class() -> None:
+    assert operator_class("OpenVINO-EP-subgraph_2") == "other"
+    assert operator_class("Subgraph") == "elementwise"
+
+
 def test_a_hidden_operator_counts_as_what_it_is() -> None:
     assert operator_class("forward (prim::mkldnn_convolution)") == "convolution"
 
