@@ -20,14 +20,18 @@ def fully_checked(launches: Iterable[LaunchRecord], cells: Collection[str], arm:
 def telling_parity(launches: Sequence[LaunchRecord]) -> dict[str, Any] | None:
     """Return the check of an arm in a cell that counts: the first that failed, else the one of the most inputs.
 
-    Of several of as many inputs it is the latest.
+    Of several of as many inputs it is a full one, which looks for more, and of these the latest.
     """
     checks: list[dict[str, Any]] = [record.parity for record in launches if record.parity]
     failed = [parity for parity in checks if parity.get("ok") is False]
     if failed or not checks:
         return failed[0] if failed else None
-    most: int = max(parity.get("inputs") or 0 for parity in checks)
-    return [parity for parity in checks if (parity.get("inputs") or 0) == most][-1]
+
+    def worth(parity: dict[str, Any]) -> tuple[int, bool]:
+        return parity.get("inputs") or 0, bool(parity.get("full"))
+
+    best = max(map(worth, checks))
+    return [parity for parity in checks if worth(parity) == best][-1]
 
 
 def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:
