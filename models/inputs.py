@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,15 @@ Arrays = dict[str, NDArray[np.generic]]
 _INTEGER_LIMIT = 2
 
 
-def make_inputs(source: ModelSource, batch_size: int, index: int = 0) -> Arrays:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Which items of a batch one instance gets: `items` of them, from `first` on, out of `of`."""
+
+    first: int
+    items: int
+    of: int
+
+
+def make_inputs(source: ModelSource, batch_size: int, index: int = 0, part: Part | None = None) -> Arrays:
     """Return one array per input of `source`, the batch dimension being `batch_size`.
 
     Floats are standard normal, integers 0 or 1, booleans true or false, all from `source.seed`. With an
@@ -28,10 +37,40 @@ def make_inputs(source: ModelSource, batch_size: int, index: int = 0) -> Arrays:
         source: the model.
         batch_size: of every input that has a batch.
         index: which batch; each has other values, or the file's next rows. Batch 0 is the one that is timed.
+        part: of the batch; None for all of it.
 
     Raises:
         InputShapeError: a dimension is open, or a type cannot be filled.
     """
+    whole = _whole_batch(source, batch_size, index)
+    return whole if part is None else take_part(whole, source.inputs, part)
+
+
+def take_part(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorSpec], part: Part) -> Arrays:
+    """Return one instance's items of every array that has a batch.
+
+    Args:
+        arrays: inputs or outputs of a whole batch.
+        specs: what is known of them, by name; where the first axis is open and as long as the batch, it is the batch.
+        part: the items.
+    """
+    shapes = {spec.name: spec.shape for spec in specs}
+    rows = np.arange(part.first, part.first + part.items)
+    taken: Arrays = {}
+    for name, array in arrays.items():
+        axis = _batch_axis(shapes.get(name, (UNKNOWN_RANK,)), np.shape(array), part.of)
+        taken[name] = np.asarray(array) if axis is None else np.ascontiguousarray(np.take(array, rows, axis=axis))
+    return taken
+
+
+def _batch_axis(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> int | None:
+    if BATCH in declared:
+        return declared.index(BATCH)
+    is_open = bool(declared) and isinstance(declared[0], str)
+    return 0 if is_open and shape[:1] == (batch_size,) else None
+
+
+def _whole_batch(source: ModelSource, batch_size: int, index: int) -> Arrays:
     if source.inputs_file is not None:
         arrays = load_inputs_file(Path(source.inputs_file))
         return {spec.name: _take_rows(arrays[spec.name], spec, batch_size, index) for spec in source.inputs}

@@ -36,6 +36,7 @@ from ortbench.runner.explain import explain_study
 from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
 from ortbench.runner.jobs import Reference
+from ortbench.runner.layouts import choose_counts
 from ortbench.runner.machine import (
     missing_features,
 )
@@ -45,7 +46,6 @@ from ortbench.runner.planning import (
     Settings,
     StudyPlan,
     choose_batch_sizes,
-    choose_threads,
     describe_plan,
     make_plan,
 )
@@ -76,7 +76,9 @@ def plan_comparison(
     max_time_s = parse_duration(request.max_time, "--max-time")
     given_batches = parse_counts(request.batch_sizes, "--batch-sizes") if request.batch_sizes is not None else None
     given_threads = parse_counts(request.threads, "--threads") if request.threads is not None else None
-    threads = choose_threads(given_threads, thread_limit(), full=request.full)
+    given_instances = parse_counts(request.instances, "--instances") if request.instances is not None else None
+    limit = thread_limit()
+    counts = choose_counts(given_threads, given_instances, limit, full=request.full, scaling=request.scaling)
     engines_text = request.engines if request.engines is not None else _default_engines(request.model)
     lanes = parse_lanes(request.precision)
     engines = keep_in_lanes(resolve_engines(engines_text), lanes, wildcard_engines(engines_text))
@@ -101,7 +103,9 @@ def plan_comparison(
             weights=model.source.weights,
             precision=",".join(lanes),
             batch_sizes=batch_sizes,
-            threads=threads,
+            threads=counts.threads,
+            instances=counts.instances,
+            cpus=limit,
             target=target,
             max_time_s=max_time_s,
             seed=request.seed,

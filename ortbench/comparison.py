@@ -26,6 +26,8 @@ class CompareRequest:
     precision: str = "fp32"
     batch_sizes: str | None = None
     threads: str | None = None
+    instances: str | None = None
+    scaling: bool = False
     baseline: str | None = None
     target: str = "2%"
     max_time: str = "5m"

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from ortbench.results.agreement import parity_notes, telling_parity
-from ortbench.results.energy import joules_per_item
+from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.folder import read_run
+from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
 from ortbench.results.machine_speed import drift
@@ -146,7 +147,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         steady=all(launch.steady for launch in record.launches) if status == "ok" else None,
         target_met=half_width is not None and half_width <= target if record.speedup and target else None,
         latency_ms=_latency(record.slices) if samples else None,
-        throughput_per_s=cell.key.batch_size * len(samples) * _NS_PER_S / _wall_ns(record.slices) if samples else None,
+        throughput_per_s=_throughput_per_s(record.slices, cell.key.batch_size) if samples else None,
         speedup=_speedup(record, run.baseline),
         rounds=len(record.slices),
         launches=len({line.launch for line in record.slices}),
@@ -161,6 +162,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
         marks=placement_marks(last.placement) if last else (),
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
+        instance_latency_ms=instance_medians_ms(record.slices),
     )
 
 
@@ -198,6 +200,10 @@ def _latency(slices: Sequence[RoundRecord]) -> Latency:
         p95_ci95=percentile_interval(samples, 95),
         p99_ci95=percentile_interval(samples, 99),
     )
+
+
+def _throughput_per_s(slices: Sequence[RoundRecord], batch_size: int) -> float:
+    return sum(items_of(line, batch_size) for line in slices) * _NS_PER_S / _wall_ns(slices)
 
 
 def _wall_ns(slices: Sequence[RoundRecord]) -> int:

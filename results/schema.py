@@ -36,9 +36,9 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
         return f"b{self.batch_size}-t{self.threads}{extras}"
 
     @property
-    def launch(self) -> tuple[str, int, int, str, str]:
-        """What cells that share a launch have in common: everything but model and batch size."""
-        return self.precision, self.threads, self.instances, self.mode, self.allocator
+    def launch(self) -> tuple[str, int, int, str]:
+        """What cells that share a launch have in common: everything but model, batch size and mode."""
+        return self.precision, self.threads, self.instances, self.allocator
 
 
 class ArmKey(msgspec.Struct, frozen=True, order=True):
@@ -138,6 +138,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         disturbance: of the whole round, the same on each of its lines.
         spoiled: why the round does not count, by the counters alone; None for a quiet one.
         sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
+        items: how many were finished in `wall_ns`, where it is not the batch size for every sample.
+        instance_calls: of how many samples each instance's are, one after the other; empty where samples are the arm's.
         energy_uj: of the processor, or of the GPU where the arm runs there, while the slice ran; None where unreadable.
     """
 
@@ -157,6 +159,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     disturbance: Disturbance | None = None
     spoiled: str | None = None
     sentinel_ns: int | None = None
+    items: float | None = None
+    instance_calls: tuple[int, ...] = ()
     energy_uj: int | None = None
 
 

@@ -56,6 +56,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         memory_mib: peak resident set; pss_mib: the largest proportional set size seen.
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
         marks: what makes the comparison less than equal, in words.
+        instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
     """
 
     engine: str
@@ -80,6 +81,12 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     gpu_memory_mib: float | None = None
     joules_per_item: float | None = None
     marks: tuple[str, ...] = ()
+    instance_latency_ms: tuple[float, ...] = ()
+
+
+def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
+    """Return in words how many threads and instances work on a batch, and how they share it."""
+    return [f"threads {threads}", *([f"{instances} instances ({mode})"] if instances > 1 else [])]
 
 
 class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +111,9 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The cell in words, without its model, e.g. `batch size 16, threads 2, int8`."""
         more = [self.precision] if self.precision != "fp32" else []
         more += [self.allocator] if self.allocator != "default" else []
-        return ", ".join([f"batch size {self.batch_size}", f"threads {self.threads}", *more])
+        return ", ".join(
+            [f"batch size {self.batch_size}", *worded_layout(self.threads, self.instances, self.mode), *more]
+        )
 
     def arm(self, engine: str) -> ArmSummary | None:
         """Return the arm of that engine (never the twin), or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from ortbench.runner import protocol
 from ortbench.runner.allocators import SYSTEM, Allocator
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.pilot import calls_in
-from ortbench.runner.process import Worker
+from ortbench.runner.team import Team
+from ortbench.runner.topology import Place, places_for
 
 # What has no column of its own in the record.
 _OTHER_EVIDENCE = ("precision", "emulated", "gradients", "layout", "artifact_sha256")
@@ -33,6 +35,8 @@ class ArmPlan:
         allocator: is preloaded into its process.
         allow_fallback: the arm counts, whatever share of its model runs on another provider.
         artifact_sha256: of the ONNX file that it is given, as this process read it; None where it is given none.
+        places: where each of its instances runs; one for the threads asked for by default.
+        items: how a batch is divided among them; empty for as evenly as can be.
     """
 
     key: ArmKey
@@ -44,6 +48,18 @@ class ArmPlan:
     allow_fallback: bool = False
     artifact_sha256: str | None = None
     allocator: Allocator = SYSTEM
+    places: tuple[Place, ...] = ()
+    items: tuple[int, ...] = ()
+
+    @property
+    def instances(self) -> tuple[Place, ...]:
+        """Where each instance runs."""
+        return self.places or places_for([self.request.threads])
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        """Every CPU that it uses."""
+        return tuple(sorted(cpu for place in self.instances for cpu in place.cpus))
 
 
 @dataclass(frozen=True)
@@ -67,10 +83,10 @@ class ReferenceOutputs:
 
 @dataclass
 class Arm:
-    """A running arm; its worker is None once it has failed."""
+    """A running arm; its team is None once it has failed."""
 
     plan: ArmPlan
-    worker: Worker | None
+    team: Team | None
     loaded: protocol.Loaded | None = None
     calls: int = 1
     call_s_per_item: float = 0.0
@@ -84,10 +100,19 @@ class Arm:
         return ArmMemory(loaded, max(self.peak_mib, loaded), self.per_item_mib)
 
     @property
-    def running_worker(self) -> Worker:
-        """The worker of an arm that has not failed."""
-        assert self.worker is not None, "a failed arm takes no further part"
-        return self.worker
+    def running_team(self) -> Team:
+        """The processes of an arm that has not failed."""
+        assert self.team is not None, "a failed arm takes no further part"
+        return self.team
+
+    def has_loaded(self, answers: Sequence[protocol.Loaded]) -> None:
+        """Take what its instances say of their loading: the longest times, and all their memory."""
+        memory = [answer.memory_mib for answer in answers if answer.memory_mib is not None]
+        self.loaded = protocol.Loaded(
+            import_s=max(answer.import_s for answer in answers),
+            load_s=max(answer.load_s for answer in answers),
+            memory_mib=sum(memory) if memory else None,
+        )
 
     def expect(self, prepared: protocol.Prepared, batch_size: int, slice_ns: int) -> None:
         """Take from the warm-up how long a call is, and so how many fill a slice."""
@@ -98,10 +123,10 @@ class Arm:
         self.per_item_mib = max(0.0, self.peak_mib - self.memory.loaded_mib) / batch_size
 
     def fail(self) -> None:
-        """End the worker; the arm takes no further part in this launch."""
-        if self.worker is not None:
-            self.worker.kill()
-            self.worker = None
+        """End its processes; the arm takes no further part in this launch."""
+        if self.team is not None:
+            self.team.kill()
+            self.team = None
 
     def record(
         self, launch: int, cell_id: str, status: Status, reason: str | None, prepared: protocol.Prepared | None

@@ -15,6 +15,7 @@ from ortbench.runner.allocators import Allocator, parse_allocators
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.builds import Builds
 from ortbench.runner.planning import StudyPlan
+from ortbench.runner.topology import places_for
 
 
 @dataclass
@@ -59,6 +60,7 @@ class ArmPlanner:
             self.plan.settings.allow_fallback,
             self._sha256_of(request.artifact) if request.artifact else None,
             self._allocator(cell.allocator),
+            places_for([cell.threads] * cell.instances),
         )
 
     def build(self, key: ArmKey, cell: CellKey, say: Callable[[str], None]) -> None:

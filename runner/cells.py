@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ortbench.errors import OrtbenchError
 from ortbench.results.pairing import by_arm
 from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
+from ortbench.results.summary import worded_layout
 from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
@@ -153,7 +154,8 @@ class CellRunner:
 
     def _enter(self, launch: Launch, cell: PlannedCell, what: str) -> None:
         key = cell.key
-        self._study.enter(f"launch {launch.number}, batch size {key.batch_size}, threads {key.threads}: {what}")
+        place = ", ".join([f"batch size {key.batch_size}", *worded_layout(key.threads, key.instances, key.mode)])
+        self._study.enter(f"launch {launch.number}, {place}: {what}")
 
 
 def _slices(lines: list[RoundRecord]) -> PilotSlices:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ortbench.engines.base import Engine
 from ortbench.models.agreement import Agreement
-from ortbench.models.inputs import distinct_inputs, make_inputs
+from ortbench.models.inputs import Part, distinct_inputs, make_inputs, take_part
 from ortbench.models.parity import Outputs, Parity, Tolerance
 from ortbench.models.spec import ModelSource
 from ortbench.runner import protocol
@@ -38,11 +38,11 @@ def check_batches(
         if index and clock() - began > request.limit_s:
             break
         if index:
-            run_batch(engine, source, request.batch_size, index)
-        agreement.add(_outputs(engine), _load(path))
+            run_batch(engine, source, request.batch_size, index, request.part)
+        agreement.add(_outputs(engine), expected_outputs(path, source, request.part))
     compared = agreement.batches
     if compared > 1:
-        run_batch(engine, source, request.batch_size, 0)
+        run_batch(engine, source, request.batch_size, 0, request.part)
     possible = distinct_inputs(source, request.batch_size, request.wanted_inputs)
     inputs = min(compared * request.batch_size, possible)
     return msgspec.structs.replace(
@@ -54,9 +54,9 @@ def check_batches(
     )
 
 
-def run_batch(engine: Engine, source: ModelSource, batch_size: int, index: int) -> None:
-    """Bind one batch and run it once."""
-    engine.bind(make_inputs(source, batch_size, index))
+def run_batch(engine: Engine, source: ModelSource, batch_size: int, index: int, part: Part | None = None) -> None:
+    """Bind one batch, or an instance's part of it, and run it once."""
+    engine.bind(make_inputs(source, batch_size, index, part))
     engine.run()
     engine.synchronize()
 
@@ -73,6 +73,7 @@ def _outputs(engine: Engine) -> Outputs:
     return dict(engine.outputs() or {})
 
 
-def _load(path: str) -> Outputs:
+def expected_outputs(path: str, source: ModelSource, part: Part | None) -> Outputs:
+    """Return what the reference gave for a batch, or for an instance's part of it."""
     with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+        return dict(arrays) if part is None else take_part(arrays, source.outputs, part)

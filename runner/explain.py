@@ -67,7 +67,7 @@ def calls_for(call_s: float) -> int:
 
 
 def _profile(cell: CellKey, plan: ArmPlan) -> Profile:
-    with Launch(0, cell.threads) as launch:
+    with Launch(0) as launch:
         records = launch.start([plan]) or launch.prepare(
             cell, [plan.key], ReferenceOutputs(plan.engine.label, None), _NO_SLICE_NS
         )

@@ -18,10 +18,13 @@ from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
 from ortbench.runner.allocators import wrong_allocator
 from ortbench.runner.arm import Arm, ArmPlan, ReferenceOutputs
-from ortbench.runner.cpus import choose_cpus, thread_limit
+from ortbench.runner.cpus import thread_limit
 from ortbench.runner.environments import interpreter_for
 from ortbench.runner.memory import ArmMemory
-from ortbench.runner.process import Worker, first_to_answer
+from ortbench.runner.merging import joined, merge
+from ortbench.runner.sharing import part_requests
+from ortbench.runner.team import Team, first_team_to_answer
+from ortbench.runner.topology import Place
 
 LOAD_TIMEOUT_S = 300.0
 PREPARE_TIMEOUT_S = 300.0
@@ -36,17 +39,15 @@ _HANG_FACTOR = 20
 class Launch:
     """The arms of one group, started together, parked, and woken one at a time."""
 
-    def __init__(self, number: int, threads: int) -> None:
+    def __init__(self, number: int) -> None:
         """Begin with no arm.
 
         Args:
             number: of the launch, from 1.
-            threads: of every arm; they share the same CPUs, one arm at a time.
         """
         self.number = number
         self.lost_s = 0.0
         self.parent_cpu_s = 0.0  # of this process, while slices run
-        self._threads = threads
         self._arms: list[Arm] = []
 
     def clock(self) -> float:
@@ -67,7 +68,7 @@ class Launch:
         failures: list[LaunchRecord] = []
         loading: list[Arm] = []
         while waiting or loading:
-            while waiting and len(loading) < thread_limit():
+            while waiting and (not loading or _processes([*loading, waiting[0]]) <= thread_limit()):
                 arm = waiting.pop(0)
                 with self._recording_failure(arm, "", failures):
                     self._begin_loading(arm)
@@ -83,19 +84,19 @@ class Launch:
     def _begin_loading(self, arm: Arm) -> None:
         if arm.plan.obstacle:
             raise ArmError(arm.plan.obstacle)
-        cpus, interpreter = choose_cpus(self._threads), interpreter_for(arm.plan.engine)
-        arm.worker = Worker(arm_label(arm.plan.key), cpus, self._threads, interpreter, arm.plan.allocator)
-        arm.worker.send(protocol.Load(engine=arm.plan.engine.entry.name, request=arm.plan.request))
+        interpreter = interpreter_for(arm.plan.engine)
+        arm.team = Team(arm_label(arm.plan.key), arm.plan.instances, interpreter, arm.plan.allocator)
+        arm.team.send_load(arm.plan.engine.entry.name, arm.plan.request)
 
     def _finish_loading(self, loading: list[Arm], failures: list[LaunchRecord]) -> None:
         """Wait for the first of them, and take it off the list."""
         deadline = time.monotonic() + LOAD_TIMEOUT_S
-        worker = first_to_answer([arm.running_worker for arm in loading], LOAD_TIMEOUT_S)
-        [arm] = [arm for arm in loading if arm.worker is worker]
+        team = first_team_to_answer([arm.running_team for arm in loading], LOAD_TIMEOUT_S)
+        [arm] = [arm for arm in loading if arm.team is team]
         loading.remove(arm)
         with self._recording_failure(arm, "", failures):
-            arm.loaded = worker.receive(protocol.Loaded, deadline - time.monotonic())
-            worker.park()
+            arm.has_loaded(team.receive(protocol.Loaded, deadline - time.monotonic()))
+            team.park()
 
     def prepare(
         self, cell: CellKey, keys: Sequence[ArmKey], reference: ReferenceOutputs, slice_ns: int
@@ -121,7 +122,7 @@ class Launch:
         samples = None
         with self._recording_failure(arm, cell.id, failures):
             cpu_began = time.process_time()
-            samples = _run_slice(arm, cell.batch_size)
+            samples = _run_slice(arm, cell)
             self.parent_cpu_s += time.process_time() - cpu_began
         return samples or failures[0]
 
@@ -136,8 +137,13 @@ class Launch:
             ArmError: it failed, was invalid before, or cannot be profiled.
         """
         [arm] = self._alive([key])
-        arm.running_worker.wake()
-        return arm.running_worker.ask(protocol.Profile(calls=calls), protocol.Profiled, PROFILE_TIMEOUT_S)
+        team = arm.running_team
+        team.wake()
+        # One instance computes what all do; the others only wait.
+        [profiled, *_] = team.ask(
+            [protocol.Profile(calls=calls)] * len(team.workers), protocol.Profiled, PROFILE_TIMEOUT_S
+        )
+        return profiled
 
     def memory(self, keys: Sequence[ArmKey]) -> list[ArmMemory]:
         """Return what each running arm's process was seen to use."""
@@ -146,6 +152,10 @@ class Launch:
     def on_gpu(self, key: ArmKey) -> bool:
         """Say whether an arm computes on a GPU, by its target."""
         return any(arm.plan.engine.target in _GPU_TARGETS for arm in self._alive([key]))
+
+    def cpus(self, keys: Sequence[ArmKey]) -> tuple[int, ...]:
+        """Return every CPU that one of the arms uses."""
+        return tuple(sorted({cpu for arm in self._alive(keys) for cpu in arm.plan.cpus}))
 
     def running(self, keys: Sequence[ArmKey]) -> list[ArmKey]:
         """Return those of `keys` whose worker is alive."""
@@ -166,7 +176,7 @@ class Launch:
 
     def _alive(self, keys: Sequence[ArmKey]) -> list[Arm]:
         """Return the arms that still run, in the order of `keys`."""
-        by_key = {arm.plan.key: arm for arm in self._arms if arm.worker is not None}
+        by_key = {arm.plan.key: arm for arm in self._arms if arm.team is not None}
         return [by_key[key] for key in keys if key in by_key]
 
     def _prepare_arm(self, arm: Arm, cell: CellKey, reference: ReferenceOutputs, slice_ns: int) -> LaunchRecord:
@@ -179,19 +189,28 @@ class Launch:
             limit_s=reference.limit_s,
         )
         timeout_s = PREPARE_TIMEOUT_S + reference.limit_s + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
-        worker = arm.running_worker
-        worker.wake()
-        prepared = worker.ask(request, protocol.Prepared, timeout_s)
-        worker.park()
+        team = arm.running_team
+        team.wake()
+        answers = team.ask(
+            part_requests(request, cell.mode, len(team.workers), arm.plan.items), protocol.Prepared, timeout_s
+        )
+        team.park()
+        prepared = joined(answers)
         arm.expect(prepared, cell.batch_size, slice_ns)
         record = arm.record(self.number, cell.id, "ok", None, prepared)
+        reason = next(
+            filter(None, (self._objection(arm, *one) for one in zip(answers, arm.plan.instances, strict=True))), None
+        )
+        return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record
+
+    def _objection(self, arm: Arm, prepared: protocol.Prepared, place: Place) -> str | None:
+        """Say why an instance is not what it should be; None where it is."""
         fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback) or lane_contradiction(
             arm.plan.request.precision, prepared.evidence
         )
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
-        unfair = refusal(record, cell.threads, arm.plan.artifact_sha256)
-        reason = fallback or wrong or unfair or wrong_allocator(cell.allocator, prepared.allocator)
-        return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record
+        unfair = refusal(arm.record(self.number, "", "ok", None, prepared), place.threads, arm.plan.artifact_sha256)
+        return fallback or wrong or unfair or wrong_allocator(arm.plan.allocator.label, prepared.allocator)
 
     @contextlib.contextmanager
     def _recording_failure(self, arm: Arm, cell_id: str, records: list[LaunchRecord]) -> Iterator[None]:
@@ -208,11 +227,15 @@ class Launch:
             records.append(msgspec.structs.replace(record, stderr=getattr(error, "stderr", "")))
 
 
-def _run_slice(arm: Arm, batch_size: int) -> protocol.Samples:
-    expected_s = arm.calls * arm.call_s_per_item * batch_size
-    worker = arm.running_worker
-    worker.wake()
-    request = protocol.Slice(calls=arm.calls)
-    samples = worker.ask(request, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s)
-    worker.park()
-    return samples
+def _processes(arms: Sequence[Arm]) -> int:
+    return sum(len(arm.plan.instances) for arm in arms)
+
+
+def _run_slice(arm: Arm, cell: CellKey) -> protocol.Samples:
+    expected_s = arm.calls * arm.call_s_per_item * cell.batch_size
+    team = arm.running_team
+    team.wake()
+    requests = [protocol.Slice(calls=arm.calls, mode=cell.mode)] * len(team.workers)
+    answers = team.ask(requests, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s)
+    team.park()
+    return merge(cell.mode, cell.batch_size, answers)

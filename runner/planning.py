@@ -13,6 +13,7 @@ from ortbench.errors import EngineSpecError, ModelError, UsageError, expected_on
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
 from ortbench.runner.allocators import DEFAULT
+from ortbench.runner.layouts import Counts, layouts, modes_for
 from ortbench.units import format_seconds
 
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -29,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
         twins: the cells in which the baseline also runs against itself.
+        instances: processes of one arm that share its work; a threads x instances that exceeds the CPUs is left out.
+        cpus: how many this process may use; 0 where that was never asked, and limits nothing.
         allocators: what every engine runs with in turn; see `runner/allocators.py`.
         allow_fallback: an engine may run any share of the model on another provider than it names.
         reference: `fp32` or `float64`, what the expected outputs are computed in.
@@ -49,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     twins: Literal["smallest", "all"] = "smallest"
     input_shapes: dict[str, tuple[int, ...]] = {}
     inputs: str | None = None
+    instances: tuple[int, ...] = (1,)
+    cpus: int = 0
     allocators: tuple[str, ...] = (DEFAULT,)
     allow_fallback: bool = False
     reference: str = "fp32"
@@ -133,16 +138,31 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
     twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
         PlannedCell(
-            key=CellKey(model=source.name, precision=lane, batch_size=batch_size, threads=threads, allocator=allocator),
-            arms=(*arms, twin) if settings.twins == "all" or batch_size == min(settings.batch_sizes) else arms,
+            key=CellKey(
+                model=source.name,
+                precision=lane,
+                batch_size=batch_size,
+                threads=threads,
+                instances=instances,
+                mode=mode,
+                allocator=allocator,
+            ),
+            arms=(*arms, twin) if _has_twin(settings, batch_size, instances) else arms,
         )
         for lane in lanes_of(settings)
-        for threads in settings.threads
+        for threads, instances in layouts(Counts(settings.threads, settings.instances), settings.cpus)
         for allocator in settings.allocators
         for batch_size in settings.batch_sizes
+        for mode in modes_for(source, batch_size, instances)
     )
     reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
     return StudyPlan(settings, source, tuple(engines), reference, cells)
+
+
+def _has_twin(settings: Settings, batch_size: int, instances: int) -> bool:
+    if settings.twins == "all":
+        return True
+    return batch_size == min(settings.batch_sizes) and instances == min(settings.instances)
 
 
 def lanes_of(settings: Settings) -> tuple[str, ...]:
@@ -175,31 +195,14 @@ def choose_batch_sizes(given: Sequence[int] | None, fixed: int | None, *, full: 
     return (fixed,)
 
 
-def choose_threads(given: Sequence[int] | None, limit: int, *, full: bool) -> tuple[int, ...]:
-    """Return the thread counts to measure, at most `limit`, which is what this process may use.
-
-    Raises:
-        UsageError: more were asked for, or both options were given.
-    """
-    if full and given:
-        raise UsageError("Expected either --full or --threads, but got both; --full means every thread count.")
-    too_many = [count for count in given or () if count > limit]
-    if too_many:
-        raise UsageError(
-            f"Expected --threads of at most {limit}, as many as this process may use here, but got {too_many[0]}."
-        )
-    if given:
-        return tuple(given)
-    return tuple(range(1, limit + 1)) if full else (limit,)
-
-
 def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     """Say in a few lines what will be measured and how long that will take."""
     settings = plan.settings
     batches = ", ".join(map(str, settings.batch_sizes))
     threads = ", ".join(map(str, settings.threads))
     cells, arms = len(plan.cells), len(plan.engines)
-    more = _axis("precision", lanes_of(settings), "fp32") + _axis("allocator", settings.allocators, DEFAULT)
+    more = _axis("instances", [str(count) for count in settings.instances], "1")
+    more += _axis("precision", lanes_of(settings), "fp32") + _axis("allocator", settings.allocators, DEFAULT)
     twins = "every cell" if settings.twins == "all" else f"batch size {min(settings.batch_sizes)}"
     lines = [
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
@@ -213,6 +216,11 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         lines.append(f"parity   against the model in {settings.reference}")
     if settings.images:
         lines.append(f"inputs   images of {settings.images}, through the model's own preprocessing")
+    if any(cell.key.instances > 1 for cell in plan.cells):
+        lines.append(
+            "modes    split (instances divide a batch) and stream (each runs its own), threads x instances up to "
+            f"{settings.cpus} CPUs"
+        )
     fakes = [engine.label for engine in plan.engines if engine.entry.fake]
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")

@@ -52,13 +52,15 @@ def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ
 class Worker:
     """One child process. As a context manager it is killed on the way out, stopped or not."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that must be settled before the process starts
         self,
         name: str,
         cpus: Sequence[int] = (),
         threads: int | None = None,
         interpreter: Interpreter = THIS,
         allocator: Allocator = SYSTEM,
+        meeting: int | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         """Start the process; it is ready for requests at once.
 
@@ -68,19 +70,22 @@ class Worker:
             threads: what the environment tells its libraries; None to say nothing.
             interpreter: what runs it.
             allocator: is preloaded.
+            meeting: descriptor of the memory in which instances meet; inherited.
+            prefix: words before the command, such as those that bind its memory.
         """
         self.name = name
         words = [str(os.getpid()), ",".join(map(str, cpus))]
         try:
             self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in kill
             self._process = subprocess.Popen(
-                [interpreter.executable, "-P", "-m", "ortbench.runner.worker", *words],
+                [*prefix, interpreter.executable, "-P", "-m", "ortbench.runner.worker", *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
                 env=interpreter.environment(preloaded(worker_environment(threads), allocator)),
                 start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
                 bufsize=0,
+                pass_fds=() if meeting is None else (meeting,),
             )
         except OSError as error:
             raise ArmError(f"{name} cannot be started: {error.strerror}") from error
@@ -218,17 +223,6 @@ class Worker:
         size = os.fstat(self._stderr.fileno()).st_size
         start = max(0, size - _TAIL_CHARACTERS)
         return os.pread(self._stderr.fileno(), _TAIL_CHARACTERS, start).decode(errors="replace").strip()
-
-
-def first_to_answer(workers: Sequence[Worker], timeout_s: float) -> Worker:
-    """Block until one of the workers has a reply, or has died, and return it; the first of them after `timeout_s`."""
-    if hasattr(select, "poll"):
-        poller = select.poll()
-        for worker in workers:
-            poller.register(worker, select.POLLIN)
-        poller.poll(max(0.0, timeout_s) * 1000)
-        return next((worker for worker in workers if worker.has_reply()), workers[0])
-    return workers[0]  # Windows: taken in turn
 
 
 def _signal_name(number: int) -> str:

@@ -9,8 +9,10 @@ import msgspec
 from ortbench.engines.base import Availability, Evidence, LoadRequest, OperatorTime
 from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import ExportRequest
+from ortbench.models.inputs import Part
 from ortbench.models.parity import Parity, Tolerance
 from ortbench.models.special_values import SpecialValues
+from ortbench.runner.meeting import MeetingPlace
 
 
 class Message(msgspec.Struct, kw_only=True, tag=True):
@@ -42,10 +44,15 @@ class Exported(Message):
 
 
 class Load(Message):
-    """Import the engine's libraries and load the model."""
+    """Import the engine's libraries and load the model.
+
+    Attributes:
+        meeting: where the instances of an arm meet; None for the only one.
+    """
 
     engine: str
     request: LoadRequest
+    meeting: MeetingPlace | None = None
 
 
 class Loaded(Message):
@@ -99,6 +106,7 @@ class Prepare(Message):
         batches: likewise for several batches, the first being that one; empty for no full check.
         wanted_inputs: how many inputs the full check should have.
         limit_s: when the full check ends at the latest, but for the batch under way.
+        part: the items of the batch that this instance gets; None for all.
     """
 
     batch_size: int
@@ -107,6 +115,7 @@ class Prepare(Message):
     batches: tuple[str, ...] = ()
     wanted_inputs: int = 0
     limit_s: float = 0.0
+    part: Part | None = None
 
 
 class Prepared(Message):
@@ -127,13 +136,23 @@ class Prepared(Message):
 
 
 class Slice(Message):
-    """Time so many calls."""
+    """Time so many calls.
+
+    Attributes:
+        mode: `single` for calls one after the other; `split` to begin each together with the other instances; `stream`
+            to begin together and go on until every instance has done so many.
+    """
 
     calls: int
+    mode: str = "single"
 
 
 class Samples(Message):
-    """Every call's duration in ns, in order, and what the process used meanwhile; see RoundRecord."""
+    """Every call's duration in ns, in order, and what the process used meanwhile; see RoundRecord.
+
+    Attributes:
+        starts_ns: when each began, on the system's monotonic clock; empty where there is one instance.
+    """
 
     samples_ns: tuple[int, ...]
     wall_ns: int
@@ -141,6 +160,9 @@ class Samples(Message):
     minor_faults: int
     major_faults: int
     involuntary_switches: int
+    starts_ns: tuple[int, ...] = ()
+    items: float | None = None
+    instance_calls: tuple[int, ...] = ()
 
 
 class Inspect(Message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,15 +18,16 @@ from ortbench.runner.sentinel import Sentinel
 class RoundRunner:
     """Runs rounds between two readings of the machine's counters."""
 
-    def __init__(self, watches: Mapping[int, Watch], sentinel: Sentinel, since: float) -> None:
+    def __init__(self, sentinel: Sentinel, since: float, *, gpu: bool = False) -> None:
         """Take the instruments.
 
         Args:
-            watches: thread count -> what reads the counters of the CPUs that so many threads use.
             sentinel: tracks the machine's speed.
             since: `time.perf_counter()` when the study began.
+            gpu: whether any arm uses one.
         """
-        self._watches = watches
+        self._gpu = gpu
+        self._watches: dict[tuple[int, ...], Watch] = {}
         self._sentinel = sentinel
         self._since = since
         self._meter = EnergyMeter()
@@ -48,7 +49,7 @@ class RoundRunner:
         sentinel_ns = self._sentinel.latest_ns()
         lines: list[RoundRecord] = []
         failures: list[LaunchRecord] = []
-        watch = self._watches[cell.threads]
+        watch = self._watch(launch.cpus(order))
         watch.begin()
         for position, key in enumerate(order):
             started = time.perf_counter() - self._since
@@ -67,6 +68,12 @@ class RoundRunner:
             msgspec.structs.replace(line, disturbance=seen, spoiled=reason, sentinel_ns=sentinel_ns) for line in lines
         ]
         return lines, failures
+
+    def _watch(self, cpus: tuple[int, ...]) -> Watch:
+        """Return what reads the counters of these CPUs."""
+        if cpus not in self._watches:
+            self._watches[cpus] = Watch(cpus, gpu=self._gpu)
+        return self._watches[cpus]
 
 
 def _line(  # noqa: PLR0913 - a line says where it belongs
@@ -87,4 +94,6 @@ def _line(  # noqa: PLR0913 - a line says where it belongs
         minor_faults=samples.minor_faults,
         major_faults=samples.major_faults,
         involuntary_switches=samples.involuntary_switches,
+        items=samples.items,
+        instance_calls=samples.instance_calls,
     )

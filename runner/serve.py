@@ -24,11 +24,12 @@ from ortbench.models.parity import Parity, Tolerance, compare_outputs, tolerance
 from ortbench.runner import protocol
 from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
-from ortbench.runner.checking import check_batches, run_batch
+from ortbench.runner.checking import check_batches, expected_outputs, run_batch
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
 from ortbench.runner.machine import count_threads, loaded_allocator
+from ortbench.runner.meeting import Meeting
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
 from ortbench.runner.timing import time_calls, warm_up
@@ -57,13 +58,14 @@ def _carry_out(  # noqa: PLR0911 - one a request
     host: EngineHost, request: protocol.Request
 ) -> protocol.Reply:
     match request:
-        case protocol.Slice(calls=calls):
-            return timed_slice(host.engine, calls)
+        case protocol.Slice():
+            return timed_slice(host.engine, request, host.meeting)
         case protocol.Profile(calls=calls):
             return _profile(host.engine, calls)
         case protocol.Sentinel():
             return protocol.SentinelTimed(duration_ns=time_sentinel())
         case protocol.Load(engine=name, request=load):
+            host.meeting = Meeting(request.meeting) if request.meeting else None
             return host.load(name, load)
         case protocol.Prepare():
             return host.prepare(request)
@@ -111,6 +113,7 @@ class EngineHost:
     """The worker's one engine, from loading to slices."""
 
     engine: Engine
+    meeting: Meeting | None = None
     _request: LoadRequest
 
     def load(self, name: str, request: LoadRequest) -> protocol.Loaded:
@@ -153,7 +156,7 @@ class EngineHost:
     def prepare(self, request: protocol.Prepare) -> protocol.Prepared:
         """Make one batch size ready: bind, first call, parity, evidence, warm-up."""
         gc.enable()
-        self.engine.bind(make_inputs(self._request.source, request.batch_size))
+        self.engine.bind(make_inputs(self._request.source, request.batch_size, part=request.part))
         [first_call] = time_calls(self.engine, 1)
         self._pss.look()
         parity = self._parity(request)
@@ -209,8 +212,8 @@ class EngineHost:
             return Parity(ok=None, reference=request.reference, reason="this engine computes nothing")
         if request.reference_path is None:
             return Parity(ok=None, reference=request.reference, reason="there is no reference")
-        with np.load(request.reference_path, allow_pickle=False) as expected:
-            parity = compare_outputs(outputs, dict(expected), request.reference, self._tolerance)
+        expected = expected_outputs(request.reference_path, self._request.source, request.part)
+        parity = compare_outputs(outputs, expected, request.reference, self._tolerance)
         return msgspec.structs.replace(parity, inputs=request.batch_size, failed_batch=None if parity.ok else 0)
 
 

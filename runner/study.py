@@ -28,7 +28,6 @@ from ortbench.runner.arm_plans import ArmPlanner, waits_for_export_or_build
 from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
-from ortbench.runner.disturbance import Watch
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.outcome import finished_run, with_artifacts
@@ -92,7 +91,7 @@ class Study:
         plans = self._arm_plans(group, self._arms_of(group))
         waiting = [plan for plan in plans if waits_for_export_or_build(plan)]
         began = time.perf_counter()
-        self._early = Launch(self.record.last_launch() + 1, group[0].key.threads)
+        self._early = Launch(self.record.last_launch() + 1)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
         self._early_s = time.perf_counter() - began
 
@@ -161,8 +160,7 @@ class Study:
     def _measure_launches(self, stack: ExitStack) -> None:
         sentinel = stack.enter_context(Sentinel(choose_cpus(1)))
         gpu = any(engine.target != "cpu" for engine in self.plan.engines)
-        watches = {count: Watch(choose_cpus(count), gpu=gpu) for count in self.plan.settings.threads}
-        runner = RoundRunner(watches, sentinel, self._began)
+        runner = RoundRunner(sentinel, self._began, gpu=gpu)
         self._cells = CellRunner(self, runner)
         pilot_s = first_launch_seconds(self.plan.settings.max_time_s - self.spent_s, len(self.plan.cells))
         for index, group in enumerate(self.plan.groups):
@@ -223,7 +221,7 @@ class Study:
         number = self.record.last_launch() + 1
         keys = self._arms_of(cells)
         self.enter(f"launch {number}: starting {len(keys)} processes")
-        launch, failures = self._early or Launch(number, group[0].key.threads), self._early_failures
+        launch, failures = self._early or Launch(number), self._early_failures
         self._early, self._early_failures = None, []
         began = launch.clock()
         with launch:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ortbench.engines.base import Engine
+from ortbench.runner.meeting import Meeting
 
 _NS_PER_S = 1_000_000_000
 # A warm-up window spans this much time, or one call where a call takes longer.
@@ -36,6 +37,36 @@ def time_calls(engine: Engine, calls: int) -> list[int]:
         synchronize()
         samples[index] = clock() - started
     return samples
+
+
+def time_together(engine: Engine, calls: int, mode: str, meeting: Meeting) -> tuple[list[int], list[int]]:
+    """Run the bound batch at the same time as other instances; return when each call started and its duration, in ns.
+
+    Args:
+        engine: this instance's.
+        calls: how many; in `stream` at least, since all go on until every instance has done so many.
+        mode: `split`: every call begins together; `stream`: only the first does.
+        meeting: where the instances meet.
+    """
+    clock, starts, samples = time.perf_counter_ns, list[int](), list[int]()
+
+    def call() -> None:
+        started = clock()
+        engine.run()
+        engine.synchronize()
+        samples.append(clock() - started)
+        starts.append(started)
+
+    if mode == "split":
+        for _ in range(calls):
+            meeting.wait()
+            call()
+        return starts, samples
+    meeting.begin()
+    while not meeting.all_done(calls):
+        call()
+        meeting.done(len(samples))
+    return starts, samples
 
 
 def warm_up(first_call_ns: int, call: Callable[[], int]) -> tuple[list[int], bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ortbench.errors import UsageError
-from ortbench.runner.cpus import allowed_cpus, parse_cpu_list
+from ortbench.runner.cpus import allowed_cpus, choose_cpus, parse_cpu_list
 from ortbench.runner.sysfs import ROOT, read_text
 
 _CPU = "sys/devices/system/cpu"
@@ -35,8 +35,40 @@ def read_cpus(allowed: Sequence[int] | None = None, root: Path = ROOT) -> list[C
     return [Cpu(number, nodes[number], _rank(number, numbers, root)) for number in numbers]
 
 
-def place_instances(instances: int, threads: int, cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
-    """Return the CPUs of each instance, `threads` of them each, no CPU twice.
+@dataclass(frozen=True)
+class Place:
+    """Where one instance runs.
+
+    Attributes:
+        cpus: one for each of its threads.
+        binding: words before its command that bind its memory to the CPUs' node; empty where that is no choice.
+    """
+
+    cpus: tuple[int, ...]
+    binding: tuple[str, ...] = ()
+
+    @property
+    def threads(self) -> int:
+        """As many as it has CPUs."""
+        return len(self.cpus)
+
+
+def places_for(threads: Sequence[int], cpus: Sequence[Cpu] | None = None) -> tuple[Place, ...]:
+    """Return the place of each instance of an arm, by the threads that each has.
+
+    Raises:
+        UsageError: there are not enough CPUs.
+    """
+    if len(threads) == 1 and cpus is None:
+        return (Place(tuple(choose_cpus(threads[0]))),)
+    cpus = read_cpus() if cpus is None else cpus
+    every_node, numactl = len({cpu.node for cpu in cpus}), find_numactl()
+    placed = place_instances(threads, cpus)
+    return tuple(Place(own, tuple(memory_binding(nodes_of(own, cpus), every_node, numactl))) for own in placed)
+
+
+def place_instances(threads: Sequence[int], cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
+    """Return the CPUs of each instance, as many as it has threads, no CPU twice.
 
     An instance goes, in this order of preference, on physical cores of one node, on CPUs of one node, on whatever is
     left. Nodes are filled one after the other, so that few instances stay together.
@@ -44,16 +76,17 @@ def place_instances(instances: int, threads: int, cpus: Sequence[Cpu]) -> list[t
     Raises:
         UsageError: there are not enough CPUs.
     """
-    if instances * threads > len(cpus):
+    if sum(threads) > len(cpus):
+        each = ", ".join(map(str, dict.fromkeys(threads)))
         raise UsageError(
-            f"{instances} instances of {threads} threads need {instances * threads} CPUs, but this process may use "
-            f"{len(cpus)}."
+            f"{len(threads)} instances of {each} threads need {sum(threads)} CPUs, "
+            f"but this process may use {len(cpus)}."
         )
     free = sorted(cpus, key=lambda cpu: (cpu.sibling, cpu.node, cpu.number))
     placed: list[tuple[int, ...]] = []
-    for _ in range(instances):
-        chosen = _one_node(free, threads, lambda cpu: cpu.sibling == 0) or _one_node(free, threads, lambda _: True)
-        chosen = chosen or free[:threads]
+    for count in threads:
+        chosen = _one_node(free, count, lambda cpu: cpu.sibling == 0) or _one_node(free, count, lambda _: True)
+        chosen = chosen or free[:count]
         free = [cpu for cpu in free if cpu not in chosen]
         placed.append(tuple(sorted(cpu.number for cpu in chosen)))
     return placed

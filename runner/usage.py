@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ortbench.engines.base import Engine
 from ortbench.runner import protocol
+from ortbench.runner.meeting import Meeting
 from ortbench.runner.sysfs import read_text
-from ortbench.runner.timing import time_calls
+from ortbench.runner.timing import time_calls, time_together
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ def usage() -> Usage:
     return Usage(round((own.ru_utime + own.ru_stime) * 1e9), own.ru_minflt, own.ru_majflt, own.ru_nivcsw)
 
 
-def timed_slice(engine: Engine, calls: int) -> protocol.Samples:
-    """Time a slice and say what the process used meanwhile."""
+def timed_slice(engine: Engine, request: protocol.Slice, meeting: Meeting | None = None) -> protocol.Samples:
+    """Time a slice and say what the process used meanwhile; `meeting` is where the instances meet, if there are any."""
+    starts: list[int] = []
     before = usage()
     started = time.perf_counter_ns()
-    samples = time_calls(engine, calls)
+    if meeting is None or request.mode == "single":
+        samples = time_calls(engine, request.calls)
+    else:
+        starts, samples = time_together(engine, request.calls, request.mode, meeting)
     wall = time.perf_counter_ns() - started
     after = usage()
     return protocol.Samples(
@@ -48,6 +53,7 @@ def timed_slice(engine: Engine, calls: int) -> protocol.Samples:
         minor_faults=after.minor_faults - before.minor_faults,
         major_faults=after.major_faults - before.major_faults,
         involuntary_switches=after.involuntary_switches - before.involuntary_switches,
+        starts_ns=tuple(starts),
     )
 
 

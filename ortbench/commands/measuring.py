@@ -57,6 +57,16 @@ def compare(
         str | None,
         typer.Option(help="Thread counts, separated by commas.  [default: all this process may use]"),
     ] = None,
+    instances: Annotated[
+        str | None,
+        typer.Option(
+            help="How many processes share an arm's work, separated by commas: they divide a batch (split), and run "
+            "their own (stream).  [default: 1]"
+        ),
+    ] = None,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Threads x instances in powers of two, up to the CPUs.")
+    ] = False,
     baseline: Annotated[str | None, typer.Option(help="What speedups are over.  [default: the first engine]")] = None,
     target: Annotated[str, typer.Option(help="Wanted half-width of the speedup's interval.")] = "2%",
     max_time: Annotated[str, typer.Option(help="For measuring, launches included, the export not.")] = "5m",

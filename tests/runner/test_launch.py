@@ -15,7 +15,8 @@ from ortbench.runner import launch as room
 from ortbench.runner import protocol
 from ortbench.runner.arm import Arm, ArmPlan
 from ortbench.runner.launch import Launch
-from ortbench.runner.process import Worker, first_to_answer
+from ortbench.runner.process import Worker
+from ortbench.runner.team import first_to_answer
 
 SOURCE = ModelSource(name="m", inputs=())
 PROBE = protocol.Probe(targets=(("null", "cpu"),))
@@ -44,7 +45,7 @@ def test_the_longest_to_load_begins_first_and_never_more_at_a_time_than_cpus(mon
     monkeypatch.setattr(Launch, "_finish_loading", finished)
     monkeypatch.setattr(room, "thread_limit", lambda: 2)
     names = {"short": 1.0, "long": 3.0, "middle": 2.0}
-    with Launch(1, 1) as launch:
+    with Launch(1) as launch:
         assert launch.start([plan(name, seconds) for name, seconds in names.items()]) == []
         assert launch.load_seconds().keys() == {ArmKey(name) for name in names}
     assert events[:2] == [("begins", "long"), ("begins", "middle")]
@@ -53,7 +54,7 @@ def test_the_longest_to_load_begins_first_and_never_more_at_a_time_than_cpus(mon
 
 
 def test_an_arm_that_cannot_load_costs_the_others_nothing() -> None:
-    with Launch(1, 1) as launch:
+    with Launch(1) as launch:
         failures = launch.start([plan("bad", engine="ort"), plan("good"), plan("better")])
         everybody = [ArmKey("bad"), ArmKey("good"), ArmKey("better")]
         assert launch.running(everybody) == everybody[1:]

@@ -12,7 +12,6 @@ from ortbench.runner.planning import (
     Settings,
     StudyPlan,
     choose_batch_sizes,
-    choose_threads,
     describe_plan,
     make_plan,
 )
@@ -76,14 +75,6 @@ def test_the_default_batch_sizes_give_way_to_what_is_given_and_to_a_fixed_one() 
     assert choose_batch_sizes([3], 3, full=False) == (3,)
     with pytest.raises(ModelError):
         choose_batch_sizes([1, 3], 3, full=False)
-
-
-def test_threads_default_to_all_and_full_means_every_count() -> None:
-    assert choose_threads(None, 4, full=False) == (4,)
-    assert choose_threads(None, 4, full=True) == (1, 2, 3, 4)
-    assert choose_threads([1, 4], 4, full=False) == (1, 4)
-    with pytest.raises(UsageError):
-        choose_threads([5], 4, full=False)
 
 
 def test_the_plan_says_what_and_how_long() -> None:

@@ -24,28 +24,28 @@ def machine(nodes: int, cores: int, smt: int) -> list[Cpu]:
 
 
 def test_instances_stay_on_the_first_node_while_it_has_cores() -> None:
-    assert place_instances(2, 2, machine(2, 4, 2)) == [(0, 1), (2, 3)]
+    assert place_instances([2] * 2, machine(2, 4, 2)) == [(0, 1), (2, 3)]
 
 
 def test_an_instance_that_does_not_fit_into_the_rest_of_a_node_takes_the_next() -> None:
-    assert place_instances(2, 3, machine(2, 4, 2)) == [(0, 1, 2), (4, 5, 6)]
+    assert place_instances([3] * 2, machine(2, 4, 2)) == [(0, 1, 2), (4, 5, 6)]
 
 
 def test_siblings_are_used_when_no_node_has_cores_left() -> None:
-    assert place_instances(3, 4, machine(2, 4, 2)) == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11)]
+    assert place_instances([4] * 3, machine(2, 4, 2)) == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11)]
 
 
 def test_an_instance_larger_than_a_nodes_cores_stays_on_the_node_with_its_siblings() -> None:
-    assert place_instances(1, 6, machine(2, 4, 2)) == [(0, 1, 2, 3, 8, 9)]
+    assert place_instances([6] * 1, machine(2, 4, 2)) == [(0, 1, 2, 3, 8, 9)]
 
 
 def test_an_instance_larger_than_a_node_takes_physical_cores_first() -> None:
-    assert place_instances(1, 10, machine(2, 4, 2)) == [(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)]
+    assert place_instances([10] * 1, machine(2, 4, 2)) == [(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)]
 
 
 def test_too_many_are_refused() -> None:
     with pytest.raises(UsageError) as caught:
-        place_instances(3, 2, machine(1, 4, 1))
+        place_instances([2] * 3, machine(1, 4, 1))
     assert str(caught.value) == "3 instances of 2 threads need 6 CPUs, but this process may use 4."
 
 
@@ -56,7 +56,7 @@ def test_no_cpu_is_used_twice_and_siblings_only_when_cores_are_gone(
     cpus = machine(nodes, cores, smt)
     if instances * threads > len(cpus):
         return
-    placed = place_instances(instances, threads, cpus)
+    placed = place_instances([threads] * instances, cpus)
     used = [number for own in placed for number in own]
     assert len(used) == len(set(used)) == instances * threads
     assert all(len(own) == threads for own in placed)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import mmap
 
 from ortbench.engines.null import NullEngine
+from ortbench.runner import protocol
 from ortbench.runner.usage import peak_memory_mib, timed_slice, usage
 
 
@@ -16,7 +17,7 @@ class Busy(NullEngine):
 
 
 def test_a_slice_tells_its_samples_and_what_the_process_used() -> None:
-    slice_ = timed_slice(Busy(), 5)
+    slice_ = timed_slice(Busy(), protocol.Slice(calls=5))
     assert len(slice_.samples_ns) == 5
     assert slice_.wall_ns >= sum(slice_.samples_ns)
     assert slice_.cpu_ns > 0

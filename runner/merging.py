@@ -1,0 +1,132 @@
+"""From what each instance measured to what the arm as a whole took. Pure functions of data.
+
+All instances read the same clock (`time.perf_counter_ns` is the system's monotonic clock), so that their times compare.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from ortbench.runner import protocol
+
+_Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True)
+class InstanceCalls:
+    """The calls of one instance in one slice.
+
+    Attributes:
+        starts_ns, ends_ns: of each call, in order, on the common clock.
+    """
+
+    starts_ns: tuple[int, ...]
+    ends_ns: tuple[int, ...]
+
+
+def calls_of(samples: protocol.Samples) -> InstanceCalls:
+    """Return an instance's calls from its answer."""
+    ends = (start + took for start, took in zip(samples.starts_ns, samples.samples_ns, strict=True))
+    return InstanceCalls(samples.starts_ns, tuple(ends))
+
+
+def merge(mode: str, batch_size: int, answers: Sequence[protocol.Samples]) -> protocol.Samples:
+    """Return one answer for all instances of an arm; that of a single one is its own.
+
+    Args:
+        mode: `single`, `split` or `stream`.
+        batch_size: of the cell: the whole batch in `split`, each instance's in `stream`.
+        answers: one of each instance, with the times at which calls started.
+    """
+    if mode == "single":
+        return answers[0]
+    instances = [calls_of(answer) for answer in answers]
+    merged = _split(instances) if mode == "split" else _stream(instances, batch_size)
+    return msgspec.structs.replace(
+        merged,
+        cpu_ns=sum(answer.cpu_ns for answer in answers),
+        minor_faults=sum(answer.minor_faults for answer in answers),
+        major_faults=sum(answer.major_faults for answer in answers),
+        involuntary_switches=sum(answer.involuntary_switches for answer in answers),
+    )
+
+
+def joined(answers: Sequence[protocol.Prepared]) -> protocol.Prepared:
+    """Return how an arm was made ready, from how each of its instances was.
+
+    Times are the slowest instance's, memory is all they use together, and parity is the worst.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    slowest = max(answers, key=_typical_ns)
+    worst = max(answers, key=lambda one: (one.parity.ok is False, one.parity.max_abs_error or 0.0))
+    return msgspec.structs.replace(
+        slowest,
+        first_call_ns=max(one.first_call_ns for one in answers),
+        steady=all(one.steady for one in answers),
+        parity=msgspec.structs.replace(worst.parity, full=any(one.parity.full for one in answers)),
+        affinity=tuple(sorted(cpu for one in answers for cpu in one.affinity)),
+        os_threads=_total([one.os_threads for one in answers]),
+        memory_mib=_total([one.memory_mib for one in answers]),
+        pss_mib=_total([one.pss_mib for one in answers]),
+        gpu_memory_mib=_total([one.gpu_memory_mib for one in answers]),
+        busy_threads=max((one.busy_threads for one in answers if one.busy_threads is not None), default=None),
+    )
+
+
+def _typical_ns(prepared: protocol.Prepared) -> float:
+    return statistics.median(prepared.warm_up_ns or (prepared.first_call_ns,))
+
+
+def _total(values: Sequence[_Number | None]) -> _Number | None:
+    """Return the sum, or None where one is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(values) else None
+
+
+def _split(instances: Sequence[InstanceCalls]) -> protocol.Samples:
+    """A batch begins when the first instance begins its part and is there when the last has finished."""
+    begins = [min(starts) for starts in zip(*(one.starts_ns for one in instances), strict=True)]
+    ends = [max(ends) for ends in zip(*(one.ends_ns for one in instances), strict=True)]
+    return _samples([end - begin for begin, end in zip(begins, ends, strict=True)], ends[-1] - begins[0])
+
+
+def _stream(instances: Sequence[InstanceCalls], batch_size: int) -> protocol.Samples:
+    """What counts is the time in which all run: from the last one's first start to the first one's last end.
+
+    A call that reaches out of it counts with its part inside among the items, and not at all among the latencies.
+    """
+    begin = max(one.starts_ns[0] for one in instances)
+    end = min(one.ends_ns[-1] for one in instances)
+    inside = [
+        [stop - start for start, stop in _calls(one) if start >= _beginning(one, begin) and stop <= end]
+        for one in instances
+    ]
+    items = batch_size * sum(
+        max(0, min(stop, end) - max(start, begin)) / max(stop - start, 1)
+        for one in instances
+        for start, stop in _calls(one)
+    )
+    merged = _samples(list(itertools.chain.from_iterable(inside)), max(end - begin, 1))
+    return msgspec.structs.replace(merged, items=items, instance_calls=tuple(map(len, inside)))
+
+
+def _beginning(one: InstanceCalls, begin: int) -> int:
+    """Every instance's first call counts: all left the barrier together, but for its microseconds."""
+    return min(one.starts_ns[0], begin)
+
+
+def _calls(one: InstanceCalls) -> list[tuple[int, int]]:
+    return list(zip(one.starts_ns, one.ends_ns, strict=True))
+
+
+def _samples(samples: Sequence[int], wall_ns: int) -> protocol.Samples:
+    return protocol.Samples(
+        samples_ns=tuple(samples), wall_ns=wall_ns, cpu_ns=0, minor_faults=0, major_faults=0, involuntary_switches=0
+    )

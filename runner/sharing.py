@@ -1,0 +1,44 @@
+"""How a batch is shared among the instances of an arm. Pure functions of data."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import msgspec
+
+from ortbench.models.inputs import Part
+from ortbench.runner import protocol
+
+
+def even_shares(batch_size: int, instances: int) -> tuple[int, ...]:
+    """Return how many items each instance gets: as evenly as can be, the larger shares first."""
+    each, rest = divmod(batch_size, instances)
+    return tuple(each + (index < rest) for index in range(instances))
+
+
+def parts(items: Sequence[int]) -> list[Part]:
+    """Return consecutive parts of a batch of so many items each."""
+    ends = itertools.accumulate(items)
+    return [Part(first=end - count, items=count, of=sum(items)) for end, count in zip(ends, items, strict=True)]
+
+
+def part_requests(
+    request: protocol.Prepare, mode: str, instances: int, items: Sequence[int] = ()
+) -> list[protocol.Prepare]:
+    """Return what each instance is asked to make ready.
+
+    In `split` each gets a part of the batch, and compares its outputs with that part of the reference's. Otherwise each
+    gets all of it; the full check is the first one's, since the others run the very same.
+
+    Args:
+        request: of the whole batch.
+        mode: of the cell.
+        instances: how many.
+        items: how many items each gets in `split`; empty for as evenly as can be.
+    """
+    if mode == "split":
+        shares = parts(items or even_shares(request.batch_size, instances))
+        return [msgspec.structs.replace(request, part=share) for share in shares]
+    quick = msgspec.structs.replace(request, batches=(), wanted_inputs=0, limit_s=0.0)
+    return [request, *[quick] * (instances - 1)]
