@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ortbench.results.recommendation import Instances, Recommendation
+from ortbench.results.verification import Ratio, Verification, Verified
 from ortbench.units import format_significant
 
 
@@ -19,6 +20,45 @@ def plan_lines(found: Recommendation, max_latency_ms: float) -> list[str]:
     lines.append(f"throughput  {format_significant(found.throughput_per_s)} inferences/s, of all together")
     lines.append(f"compared    {_compared(found)}")
     return lines + [f"note        {note}" for note in found.notes]
+
+
+def verification_lines(found: Verification) -> list[str]:
+    """Return what was measured of each candidate, and what follows, as lines of one table."""
+    latency = found.objective == "latency"
+    unit = "ms" if latency else "inferences/s"
+    rows = [("candidate", f"predicted {unit}", f"measured {unit}", "measured/predicted", "over single", "")]
+    rows += [_verified(one) for one in found.candidates]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [f"measured in {found.launches} launches, {found.rounds} rounds, every candidate in each round:"]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, *_conclusion(found)]
+
+
+def _verified(one: Verified) -> tuple[str, ...]:
+    predicted = format_significant(one.candidate.predicted) if one.candidate.predicted else "not measured"
+    name = one.candidate.name + (" (recommended)" if one.candidate.recommended else "")
+    name += " (single)" if one.candidate.single and not one.candidate.recommended else ""
+    told = one.verdict if one.reason is None else f"{one.verdict}: {one.reason}"
+    return name, predicted, _ratio(one.measured), _ratio(one.over_predicted, "x"), _ratio(one.advantage, "x"), told
+
+
+def _ratio(ratio: Ratio | None, unit: str = "") -> str:
+    if ratio is None:
+        return ""
+    bounds = f" [{', '.join(map(format_significant, ratio.ci95))}]" if ratio.ci95 else ""
+    return f"{format_significant(ratio.value)}{unit}{bounds}"
+
+
+def _conclusion(found: Verification) -> list[str]:
+    if found.best is None:
+        return ["nothing could be measured"]
+    lines = [f"best        {found.best}"]
+    if found.chosen != found.best:
+        lines.append(f"run         {found.chosen}: fewer instances, and not told apart from the best")
+    recommended = next(one.candidate.name for one in found.candidates if one.candidate.recommended)
+    if not found.confirmed:
+        lines.append(f"note        the plan, {recommended}, does not hold under co-running: it loses to the best")
+    return lines
 
 
 def _instances(group: Instances) -> str:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 
-from ortbench.errors import ResultsError, UsageError, expected_one_of
-from ortbench.results.plan import Plan, Profile, fastest_plan, widest_plan
-from ortbench.results.schema import CellKey
+from ortbench.errors import ResultsError
+from ortbench.results.plan import Instance, Plan, Profile, fastest_plan, widest_plan
+from ortbench.results.profiles import Configuration, Measured, Objective, gather_profiles, interpolate
 from ortbench.results.summary import Summary
 
-Objective = Literal["latency", "throughput"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
-
 ISOLATED = (
-    "the latencies were measured one instance at a time: instances that run together share caches and memory, and "
-    "may be slower than this"
+    "some latencies were measured one instance at a time: instances that run together share caches and memory, and "
+    "may be slower than this (--verify measures it)"
 )
+TOGETHER = "the latencies of several instances are of instances that were measured while others ran beside them"
 INTERPOLATED = (
     "--interpolate: between two measured batch sizes of the same thread count, latency is assumed to lie on the "
     "straight line between them; nothing is assumed beyond them, nor between thread counts"
@@ -81,9 +77,6 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-Configuration = tuple[str, str]
-
-
 def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
     """Return the best plan over all engines and allocators of the summary.
 
@@ -95,7 +88,7 @@ def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
     """
     profiles = gather_profiles(summary, request.engine)
     if request.interpolate:
-        profiles = {name: interpolate(profile) for name, profile in profiles.items()}
+        profiles = {name: measured.map(interpolate) for name, measured in profiles.items()}
     found = _plans(profiles, request, request.max_latency_ms)
     bounded = None if math.isinf(request.max_latency_ms) else bool(found)
     if not found:
@@ -106,49 +99,30 @@ def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
     return _recommendation(name, plan, profiles[name], request, bounded=bounded)
 
 
-def gather_profiles(summary: Summary, engine: str | None = None) -> dict[Configuration, dict[tuple[int, int], float]]:
-    """Return (engine, allocator) -> latency in ms by threads and batch size, of single instances that ran well.
-
-    Raises:
-        UsageError: `engine` is not in the summary.
-        ResultsError: the summary holds several models or precisions, which are not one another's alternatives.
-    """
-    if engine is not None and engine not in summary.engines:
-        raise UsageError(expected_one_of("--engine", summary.engines, engine))
-    cells = [cell for cell in summary.cells if cell.instances == 1]
-    _refuse_mixture([cell.key for cell in cells])
-    profiles: dict[Configuration, dict[tuple[int, int], float]] = {}
-    for cell in cells:
-        for arm in cell.arms:
-            wanted = not arm.twin and engine in (None, arm.engine)
-            if wanted and arm.status == "ok" and arm.latency_ms is not None and arm.latency_ms.median > 0:
-                profile = profiles.setdefault((arm.engine, cell.allocator), {})
-                profile[cell.threads, cell.batch_size] = arm.latency_ms.median
-    return profiles
-
-
-def interpolate(profile: Profile) -> dict[tuple[int, int], float]:
-    """Fill the batch sizes between two measured ones of the same thread count, on the straight line between them."""
-    filled = dict(profile)
-    for threads in {place[0] for place in profile}:
-        sizes = sorted(size for own, size in profile if own == threads)
-        for low, high in itertools.pairwise(sizes):
-            start, end = profile[threads, low], profile[threads, high]
-            for size in range(low + 1, high):
-                filled[threads, size] = start + (end - start) * (size - low) / (high - low)
-    return filled
-
-
 def _plans(
-    profiles: Mapping[Configuration, Profile], request: PlanRequest, max_latency_ms: float
+    profiles: Mapping[Configuration, Measured], request: PlanRequest, max_latency_ms: float
 ) -> dict[Configuration, Plan]:
-    plans: dict[Configuration, Plan] = {}
-    for name, profile in profiles.items():
-        usable = {place: latency for place, latency in profile.items() if latency <= max_latency_ms}
-        search = fastest_plan if request.objective == "latency" else widest_plan
-        if plan := search(usable, request.threads, request.batch_size):
-            plans[name] = plan
-    return plans
+    plans = {name: best_plan(measured, request, max_latency_ms) for name, measured in profiles.items()}
+    return {name: plan for name, plan in plans.items() if plan}
+
+
+def best_plan(measured: Measured, request: PlanRequest, max_latency_ms: float = math.inf) -> Plan | None:
+    """Return the best plan of one engine with one allocator; None where there is none.
+
+    Several instances are planned from what they take beside others, where that was measured; a single one from what
+    it takes alone.
+    """
+
+    def within(profile: Profile) -> dict[Instance, float]:
+        return {place: latency for place, latency in profile.items() if latency <= max_latency_ms}
+
+    search = fastest_plan if request.objective == "latency" else widest_plan
+    several = search(within(measured.beside_others(request.objective)), request.threads, request.batch_size)
+    plans = [several] if several else []
+    for place, latency in within(measured.alone).items():
+        if place[0] <= request.threads and place[1] == request.batch_size:
+            plans.append(Plan(latency, request.batch_size * 1000 / latency, {place: 1}))
+    return min(plans, key=lambda plan: _rank(plan, request.objective), default=None)
 
 
 def _rank(plan: Plan, objective: Objective) -> tuple[float, int]:
@@ -156,12 +130,13 @@ def _rank(plan: Plan, objective: Objective) -> tuple[float, int]:
 
 
 def _recommendation(
-    name: Configuration, plan: Plan, profile: Profile, request: PlanRequest, *, bounded: bool | None
+    name: Configuration, plan: Plan, measured: Measured, request: PlanRequest, *, bounded: bool | None
 ) -> Recommendation:
-    single = profile.get((request.threads, request.batch_size))
+    single = measured.alone.get((request.threads, request.batch_size))
     notes = [INTERPOLATED] if request.interpolate else []
     if plan.count > 1:
-        notes.append(ISOLATED)
+        together = plan.instances.keys() <= measured.divided.keys() | measured.streaming.keys()
+        notes.append(TOGETHER if together else ISOLATED)
     return Recommendation(
         engine=name[0],
         allocator=name[1],
@@ -187,18 +162,10 @@ def _speedup(plan: Plan, single_ms: float, request: PlanRequest) -> float:
     return plan.throughput_per_s / (request.batch_size * 1000 / single_ms)
 
 
-def _refuse_mixture(keys: Sequence[CellKey]) -> None:
-    for what, values in (("models", {key.model for key in keys}), ("precisions", {key.precision for key in keys})):
-        if len(values) > 1:
-            raise ResultsError(
-                f"The results hold several {what}: {', '.join(sorted(values))}. A plan is for one; give results of one."
-            )
-
-
-def _impossible(profiles: Mapping[Configuration, Profile], request: PlanRequest) -> str:
-    places = sorted({place for profile in profiles.values() for place in profile})
+def _impossible(profiles: Mapping[Configuration, Measured], request: PlanRequest) -> str:
+    places = sorted({place for measured in profiles.values() for place in measured.beside_others(request.objective)})
     if not places:
-        return "There is no latency of a single instance in the results to plan from."
+        return "There is no latency in the results to plan from."
     sizes = ", ".join(str(size) for size in sorted({size for _, size in places}))
     threads = ", ".join(str(count) for count in sorted({count for count, _ in places}))
     advice = "" if request.interpolate else " --interpolate fills batch sizes between measured ones."

@@ -99,7 +99,7 @@ class CellRunner:
                 return lines, count
             done = study.record.rounds_done(cell.key.id)
             order = [keys[place] for place in round_order(len(keys), done, study.plan.settings.seed)]
-            new, failures = self._rounds.run(launch, cell.key, order, count + 1)
+            new, failures = self._rounds.run(launch, [(key, cell.key) for key in order], count + 1)
             study.record.keep_rounds(new)
             study.tell(study.record.keep_launches(failures))
             lines += new

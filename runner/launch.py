@@ -22,7 +22,7 @@ from ortbench.runner.cpus import thread_limit
 from ortbench.runner.environments import interpreter_for
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.merging import joined, merge
-from ortbench.runner.sharing import part_requests
+from ortbench.runner.sharing import part_requests, share_items
 from ortbench.runner.team import Team, first_team_to_answer
 from ortbench.runner.topology import Place
 
@@ -238,4 +238,5 @@ def _run_slice(arm: Arm, cell: CellKey) -> protocol.Samples:
     requests = [protocol.Slice(calls=arm.calls, mode=cell.mode)] * len(team.workers)
     answers = team.ask(requests, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s)
     team.park()
-    return merge(cell.mode, cell.batch_size, answers)
+    items = share_items(cell.mode, cell.batch_size, len(team.workers), arm.plan.items)
+    return merge(cell.mode, items, answers)

@@ -36,18 +36,18 @@ def calls_of(samples: protocol.Samples) -> InstanceCalls:
     return InstanceCalls(samples.starts_ns, tuple(ends))
 
 
-def merge(mode: str, batch_size: int, answers: Sequence[protocol.Samples]) -> protocol.Samples:
+def merge(mode: str, items: Sequence[int], answers: Sequence[protocol.Samples]) -> protocol.Samples:
     """Return one answer for all instances of an arm; that of a single one is its own.
 
     Args:
         mode: `single`, `split` or `stream`.
-        batch_size: of the cell: the whole batch in `split`, each instance's in `stream`.
+        items: of each instance's calls.
         answers: one of each instance, with the times at which calls started.
     """
     if mode == "single":
         return answers[0]
     instances = [calls_of(answer) for answer in answers]
-    merged = _split(instances) if mode == "split" else _stream(instances, batch_size)
+    merged = _split(instances) if mode == "split" else _stream(instances, items)
     return msgspec.structs.replace(
         merged,
         cpu_ns=sum(answer.cpu_ns for answer in answers),
@@ -97,7 +97,7 @@ def _split(instances: Sequence[InstanceCalls]) -> protocol.Samples:
     return _samples([end - begin for begin, end in zip(begins, ends, strict=True)], ends[-1] - begins[0])
 
 
-def _stream(instances: Sequence[InstanceCalls], batch_size: int) -> protocol.Samples:
+def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protocol.Samples:
     """What counts is the time in which all run: from the last one's first start to the first one's last end.
 
     A call that reaches out of it counts with its part inside among the items, and not at all among the latencies.
@@ -108,13 +108,13 @@ def _stream(instances: Sequence[InstanceCalls], batch_size: int) -> protocol.Sam
         [stop - start for start, stop in _calls(one) if start >= _beginning(one, begin) and stop <= end]
         for one in instances
     ]
-    items = batch_size * sum(
-        max(0, min(stop, end) - max(start, begin)) / max(stop - start, 1)
-        for one in instances
+    finished = sum(
+        own * max(0, min(stop, end) - max(start, begin)) / max(stop - start, 1)
+        for own, one in zip(items, instances, strict=True)
         for start, stop in _calls(one)
     )
     merged = _samples(list(itertools.chain.from_iterable(inside)), max(end - begin, 1))
-    return msgspec.structs.replace(merged, items=items, instance_calls=tuple(map(len, inside)))
+    return msgspec.structs.replace(merged, items=finished, instance_calls=tuple(map(len, inside)))
 
 
 def _beginning(one: InstanceCalls, begin: int) -> int:

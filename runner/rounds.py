@@ -33,14 +33,13 @@ class RoundRunner:
         self._meter = EnergyMeter()
 
     def run(
-        self, launch: Launch, cell: CellKey, order: Sequence[ArmKey], number: int
+        self, launch: Launch, turns: Sequence[tuple[ArmKey, CellKey]], number: int
     ) -> tuple[list[RoundRecord], list[LaunchRecord]]:
         """Run one slice of each arm in the order given.
 
         Args:
             launch: whose arms run.
-            cell: the cell that they were made ready for.
-            order: the arms of this round.
+            turns: the arms of this round in their order, each with the cell that it was made ready for.
             number: of the round in this launch, from 1.
 
         Returns:
@@ -49,9 +48,9 @@ class RoundRunner:
         sentinel_ns = self._sentinel.latest_ns()
         lines: list[RoundRecord] = []
         failures: list[LaunchRecord] = []
-        watch = self._watch(launch.cpus(order))
+        watch = self._watch(launch.cpus([key for key, _ in turns]))
         watch.begin()
-        for position, key in enumerate(order):
+        for position, (key, cell) in enumerate(turns):
             started = time.perf_counter() - self._since
             self._meter.begin(on_gpu=launch.on_gpu(key))
             outcome = launch.run_slice(cell, key)

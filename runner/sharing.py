@@ -17,6 +17,20 @@ def even_shares(batch_size: int, instances: int) -> tuple[int, ...]:
     return tuple(each + (index < rest) for index in range(instances))
 
 
+def share_items(mode: str, batch_size: int, instances: int, items: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return how many items each instance's calls have.
+
+    Args:
+        mode: `split` divides the batch; otherwise everybody has a batch of that size.
+        batch_size: of the cell.
+        instances: how many.
+        items: what each has instead, whatever the mode; empty for the rule.
+    """
+    if items:
+        return tuple(items)
+    return even_shares(batch_size, instances) if mode == "split" else (batch_size,) * instances
+
+
 def parts(items: Sequence[int]) -> list[Part]:
     """Return consecutive parts of a batch of so many items each."""
     ends = itertools.accumulate(items)
@@ -28,17 +42,17 @@ def part_requests(
 ) -> list[protocol.Prepare]:
     """Return what each instance is asked to make ready.
 
-    In `split` each gets a part of the batch, and compares its outputs with that part of the reference's. Otherwise each
-    gets all of it; the full check is the first one's, since the others run the very same.
+    Who gets a part of the batch compares its outputs with that part of the reference's. Where each gets all of it
+    the full check is the first one's, since the others run the very same.
 
     Args:
         request: of the whole batch.
         mode: of the cell.
         instances: how many.
-        items: how many items each gets in `split`; empty for as evenly as can be.
+        items: how many each gets, the batch in all; empty for as evenly as can be in `split`, all of it in `stream`.
     """
-    if mode == "split":
-        shares = parts(items or even_shares(request.batch_size, instances))
+    if mode == "split" or items:
+        shares = parts(share_items(mode, request.batch_size, instances, items))
         return [msgspec.structs.replace(request, part=share) for share in shares]
     quick = msgspec.structs.replace(request, batches=(), wanted_inputs=0, limit_s=0.0)
     return [request, *[quick] * (instances - 1)]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Results, answer
+from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, Results, answer
 from ortbench.errors import UsageError, expected_one_of
 
 
@@ -24,12 +24,21 @@ def plan(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Assume straight lines between measured batch sizes.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Measure the plan, its best uniform alternatives and the single instance, turn by turn."
+        ),
+    ] = False,
+    max_time: Annotated[str, typer.Option(help="For --verify, launches included.")] = "2m",
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Find the best way to split threads and a batch among instances; exit status 1 where none keeps --max-latency."""
     import msgspec
 
-    from ortbench.results.recommendation import OBJECTIVES, PlanRequest, recommend
+    from ortbench.results.profiles import OBJECTIVES
+    from ortbench.results.recommendation import PlanRequest, recommend
     from ortbench.results.source import load_summary
     from ortbench.units import parse_duration
 
@@ -44,7 +53,17 @@ def plan(
         interpolate=interpolate,
     )
     found = recommend(load_summary(Path(results)), request)
-    from ortbench.charts.plan_words import plan_lines
+    from ortbench.charts.plan_words import plan_lines, verification_lines
 
-    answer(msgspec.to_builtins(found), plan_lines(found, request.max_latency_ms), as_json=as_json)
+    document, lines = msgspec.to_builtins(found), plan_lines(found, request.max_latency_ms)
+    if verify:
+        from ortbench.progress import Progress
+        from ortbench.verifying import verify_plan
+
+        seconds = parse_duration(max_time, "--max-time")
+        with Progress(seconds, quiet=quiet) as progress:
+            verified = verify_plan(Path(results), request, found, seconds, progress.say)
+        document["verification"] = msgspec.to_builtins(verified)
+        lines += ["", *verification_lines(verified)]
+    answer(document, lines, as_json=as_json)
     raise typer.Exit(CHECK_FAILED if found.keeps_max_latency is False else DONE)

@@ -9,7 +9,8 @@ import pytest
 
 from ortbench.errors import ResultsError, UsageError
 from ortbench.results.csv_input import summarize_csv
-from ortbench.results.recommendation import INTERPOLATED, ISOLATED, PlanRequest, interpolate, recommend
+from ortbench.results.profiles import interpolate
+from ortbench.results.recommendation import INTERPOLATED, ISOLATED, PlanRequest, recommend
 from ortbench.results.summary import Summary
 from tests.conftest import CommandLine
 

@@ -39,7 +39,7 @@ def prepared(call_ns: int, *, ok: bool = True, error: float = 0.0, memory: float
 
 
 def test_a_batch_that_is_divided_takes_until_the_slowest_instance_is_done() -> None:
-    merged = merge("split", 4, [answer([100, 300], [50, 60]), answer([101, 302], [80, 40])])
+    merged = merge("split", [2, 2], [answer([100, 300], [50, 60]), answer([101, 302], [80, 40])])
     assert merged.samples_ns == (81, 60)
     assert merged.wall_ns == 360 - 100
     assert merged.items is None
@@ -48,22 +48,26 @@ def test_a_batch_that_is_divided_takes_until_the_slowest_instance_is_done() -> N
 
 def test_streams_count_while_all_of_them_run() -> None:
     # The first is done at 200, in the middle of the second's second call.
-    merged = merge("stream", 4, [answer([0, 50, 100, 150], [50, 50, 50, 50]), answer([0, 100], [100, 200])])
+    merged = merge("stream", [4, 4], [answer([0, 50, 100, 150], [50, 50, 50, 50]), answer([0, 100], [100, 200])])
     assert merged.wall_ns == 200
     assert merged.samples_ns == (50, 50, 50, 50, 100)
     assert merged.instance_calls == (4, 1)
     assert merged.items == 4 * (4 + 1 + 0.5)
 
 
+def test_streams_of_unlike_batches_count_each_with_its_own() -> None:
+    assert merge("stream", [4, 1], [answer([0], [100]), answer([0, 50], [50, 50])]).items == 4 + 1 + 1
+
+
 def test_a_single_instance_answers_for_itself() -> None:
     one = answer([], [5, 6])
-    assert merge("single", 4, [one]) is one
+    assert merge("single", [4], [one]) is one
 
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=20), min_size=2, max_size=8))
 def test_streams_never_claim_more_than_their_instances_did(durations: list[list[int]]) -> None:
     answers = [answer([sum(own[:index]) for index in range(len(own))], own) for own in durations]
-    merged = merge("stream", 1, answers)
+    merged = merge("stream", [1] * len(answers), answers)
     assert merged.wall_ns == min(map(sum, durations))
     assert merged.items is not None
     assert sum(merged.instance_calls) <= merged.items + 1e-9 <= sum(map(len, durations)) + 2e-9
@@ -72,7 +76,7 @@ def test_streams_never_claim_more_than_their_instances_did(durations: list[list[
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=3, max_size=3), min_size=2, max_size=8))
 def test_a_divided_batch_is_never_faster_than_any_of_its_parts(durations: list[list[int]]) -> None:
-    merged = merge("split", 1, [answer([0, 10**10, 2 * 10**10], own) for own in durations])
+    merged = merge("split", [1] * len(durations), [answer([0, 10**10, 2 * 10**10], own) for own in durations])
     assert merged.samples_ns == tuple(map(max, zip(*durations, strict=True)))
 
 
