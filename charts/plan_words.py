@@ -34,7 +34,7 @@ def verification_lines(found: Verification) -> list[str]:
     return [*lines, *_conclusion(found)]
 
 
-def _verified(one: Verified) -> tuple[str, ...]:
+def _verified(one: Verified) -> tuple[str, str, str, str, str, str]:
     predicted = format_significant(one.candidate.predicted) if one.candidate.predicted else "not measured"
     name = one.candidate.name + (" (recommended)" if one.candidate.recommended else "")
     name += " (single)" if one.candidate.single and not one.candidate.recommended else ""
