@@ -132,7 +132,7 @@ def verify(
     verified = tuple(
         Verified(
             candidate=one,
-            measured=_figure(absolute(slices[one.name]), objective),
+            measured=figure(absolute(slices[one.name]), objective),
             over_predicted=_over(absolute(slices[one.name]), one.predicted, objective),
             advantage=_ratio(advantage(slices, one.name, single)) if single and single != one.name else None,
             verdict="best" if one.name == winner else "as good" if one.name in equal else "worse",
@@ -189,8 +189,8 @@ def _name(instances: Sequence[Instances]) -> str:
     )
 
 
-def _figure(estimate: LogEstimate | None, objective: str) -> Ratio | None:
-    """Turn ns a batch into ms, or ns an item into items per second."""
+def figure(estimate: LogEstimate | None, objective: str) -> Ratio | None:
+    """Return an estimate in ns a batch as ms, or one in ns an item as items per second."""
     if estimate is None:
         return None
     interval = estimate.interval()
@@ -204,11 +204,11 @@ def _figure(estimate: LogEstimate | None, objective: str) -> Ratio | None:
 
 
 def _over(estimate: LogEstimate | None, predicted: float | None, objective: str) -> Ratio | None:
-    figure = _figure(estimate, objective)
-    if figure is None or not predicted or math.isinf(predicted):
+    own = figure(estimate, objective)
+    if own is None or not predicted or math.isinf(predicted):
         return None
-    bounds = (figure.ci95[0] / predicted, figure.ci95[1] / predicted) if figure.ci95 else None
-    return Ratio(value=figure.value / predicted, ci95=bounds)
+    bounds = (own.ci95[0] / predicted, own.ci95[1] / predicted) if own.ci95 else None
+    return Ratio(value=own.value / predicted, ci95=bounds)
 
 
 def _ratio(estimate: LogEstimate | None) -> Ratio | None:

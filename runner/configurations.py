@@ -10,7 +10,9 @@ from contextlib import ExitStack
 import msgspec
 
 from ortbench.results.plan import Instance
+from ortbench.results.race import Setting
 from ortbench.results.schema import ArmKey, ArtifactRecord, CellKey
+from ortbench.runner.arm import ArmPlan
 from ortbench.runner.arm_plans import ArmPlanner
 from ortbench.runner.contest import Contestant
 from ortbench.runner.jobs import Reference
@@ -63,6 +65,27 @@ class ContestantMaker:
         self._plan = plan
         self._planner = ArmPlanner(plan, artifacts)
         self._say = say
+
+    def family(self, settings: Sequence[Setting]) -> list[Contestant]:
+        """Return contestants that share their processes: settings of one family, each with its batch size."""
+        planned: ArmPlan | None = None
+        contestants = []
+        for one in settings:
+            cell = CellKey(
+                model=self._plan.source.name,
+                precision=self._plan.settings.precision,
+                batch_size=one.batch_size,
+                threads=one.threads,
+                instances=one.instances,
+                mode=one.mode,
+                allocator=one.allocator,
+            )
+            if planned is None:
+                self._planner.build(ArmKey(one.engine), cell, self._say)
+                planned = self._planner.plan_arm(ArmKey(one.engine), cell)
+                planned = dataclasses.replace(planned, key=ArmKey(one.family))
+            contestants.append(Contestant(planned, cell))
+        return contestants
 
     def make(self, configurations: Sequence[Configuration]) -> list[Contestant]:
         """Return contestants in the order of the configurations."""

@@ -101,7 +101,7 @@ class Contest:
         rounds: list[RoundRecord] = []
         failures: dict[str, str] = {}
         while running := [one for one in contestants if one.key.engine not in failures]:
-            one = self.bout(running, seconds)
+            one = self.bout(running, seconds=seconds)
             rounds += one.rounds
             failures |= one.failures
             left_s = max_time_s - (time.perf_counter() - began)
@@ -114,27 +114,31 @@ class Contest:
             seconds = min(seconds, left_s - overhead_s)
         return rounds, failures
 
-    def bout(self, contestants: Sequence[Contestant], seconds: float) -> Bout:
-        """Start every contestant anew, make them ready, and run rounds of all of them for so many seconds."""
+    def bout(self, *stages: Sequence[Contestant], seconds: float) -> Bout:
+        """Start every contestant anew; make those of one stage after the other ready, and run rounds of them.
+
+        Args:
+            stages: contestants that run in the same rounds; the same processes (the same key) may serve several.
+            seconds: of rounds in each stage; never fewer rounds than the minimum.
+        """
         self._launches += 1
         began = time.perf_counter()
-        cells = {one.key: one.cell for one in contestants}
+        plans = {one.key: one.plan for stage in stages for one in stage}
+        lines: list[RoundRecord] = []
         with Launch(self._launches) as launch:
-            records = launch.start([one.plan for one in contestants])
-            for one in contestants:
-                records += launch.prepare(one.cell, [one.key], self._expected(one), PILOT_SLICE_NS)
-            good = [record.engine for record in records if record.status == "ok"]
-            keys = [key for key in launch.running(list(cells)) if key.engine in good]
-            lines = list(self._run(launch, [(key, cells[key]) for key in keys], seconds, records))
+            records = launch.start(list(plans.values()))
+            for stage in stages:
+                lines += self._run_stage(launch, stage, seconds, records)
         return Bout(tuple(lines), tuple(records), time.perf_counter() - began)
 
-    def _run(
-        self,
-        launch: Launch,
-        turns: list[tuple[ArmKey, CellKey]],
-        seconds: float,
-        records: list[LaunchRecord],
+    def _run_stage(
+        self, launch: Launch, stage: Sequence[Contestant], seconds: float, records: list[LaunchRecord]
     ) -> Iterator[RoundRecord]:
+        turns: list[tuple[ArmKey, CellKey]] = []
+        for one in stage:
+            made = launch.prepare(one.cell, [one.key], self._expected(one), PILOT_SLICE_NS)
+            records += made
+            turns += [(one.key, one.cell) for record in made if record.status == "ok"]
         began = time.perf_counter()
         for count in itertools.count():
             spent = time.perf_counter() - began
@@ -145,7 +149,8 @@ class Contest:
                 return
             order = round_order(len(turns), self._done, self._seed)
             self._done += 1
-            lines, failures = self._rounds.run(launch, [turns[place] for place in order], count + 1)
+            # Numbered through all stages, so that only rounds that were the same are paired.
+            lines, failures = self._rounds.run(launch, [turns[place] for place in order], self._done)
             records += failures
             yield from lines
 
