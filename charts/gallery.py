@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ortbench.charts.best_chart import best_pictures
 from ortbench.charts.decisions import Picture, Record, decision_pictures
 from ortbench.charts.drawing import Drawing, draw_all
 from ortbench.charts.frames import Frame, chart_frames
@@ -52,6 +53,9 @@ def draw_gallery(summary: Summary, folder: Path, record: Record | None = None, c
             for place, picture in pictures:
                 place.mkdir(parents=True, exist_ok=True)
                 yield Drawing(picture.chart, str(place / picture_name(summary, picture)), str(script))
+        for picture in best_pictures(summary):
+            (folder / DECISIONS).mkdir(exist_ok=True)
+            yield Drawing(picture.chart, str(folder / DECISIONS / picture_name(summary, picture)), str(script))
 
     return [*draw_all(drawings(), expected), script]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ortbench.results.ratio import Ratio
 from ortbench.results.recommendation import Instances, Recommendation
-from ortbench.results.verification import Ratio, Verification, Verified
+from ortbench.results.verification import Verification, Verified
 from ortbench.units import format_significant
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
+from ortbench.charts.best_chart import best_pictures
+from ortbench.charts.best_table import best_tables
 from ortbench.charts.decisions import Picture, Record, decision_pictures
 from ortbench.charts.frames import chart_frames
 from ortbench.charts.gallery import gallery_pictures
@@ -20,6 +22,7 @@ from ortbench.charts.report_tables import ReportTable, report_tables
 from ortbench.charts.vega import vega_script
 from ortbench.charts.words import answer_sentences, cell_sentences, trust_sentences
 from ortbench.errors import ResultsError
+from ortbench.results.best_rows import told_factors
 from ortbench.results.explanation import read_explanation
 from ortbench.results.schema import Run
 from ortbench.results.study import Results
@@ -31,7 +34,7 @@ _BRACKETS = {
     False: "In brackets: the widest ratio that the two latency intervals allow.",
 }
 # The headings of the page, and the kinds of picture that stand below each; what is not named is of the gallery.
-_DECIDING = ("speedup", "fastest-engine", "latency-vs-throughput", "scaling")
+_DECIDING = ("whose-advantage", "speedup", "fastest-engine", "latency-vs-throughput", "scaling")
 _RECORD = ("samples", "rounds", "first-use", "memory")
 _GROUPS = ("What to choose", "Threads and batch sizes", "Behind the figures")
 
@@ -56,13 +59,13 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
         "report.html.j2",
         title=f"{summary.model}: {' vs '.join(summary.engines)}",
         about=_about(results),
-        answer=answer_sentences(summary),
+        answer=[*answer_sentences(summary), *_advantages(summary)],
         brackets=_BRACKETS[summary.paired],
         trust=trust_sentences(summary),
         cells=cell_sentences(summary),
         choices=_choices(summary),
         groups=[(group, members) for group, members in grouped if members],
-        tables=[*report_tables(summary), *_explained(results)],
+        tables=[*best_tables(summary), *report_tables(summary), *_explained(results)],
         command=shlex.join(results.run.command) if results.run else None,
         downloads=list(_downloads(results)),
         facts=_facts(results.run) if results.run else [],
@@ -78,23 +81,42 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
 def _charts(results: Results) -> Iterator[dict[str, Any]]:
     """Yield every chart with what the page's choices are about."""
     numbers = count(1)
+    for picture, precision, allocator in _pictures(results):
+        title = picture.chart["title"]
+        yield {
+            "id": f"chart-{next(numbers)}",
+            "group": _group(picture),
+            "title": title["text"],
+            "subtitle": " · ".join(title["subtitle"]),
+            "alt": picture.chart["description"],
+            "batch_size": picture.batch_size or "",
+            "threads": picture.threads or "",
+            "precision": precision,
+            "allocator": allocator,
+            "specification": picture.chart,
+        }
+
+
+def _pictures(results: Results) -> Iterator[tuple[Picture, str, str]]:
+    """Yield every picture with its lane and allocator; the best of all allocators belongs to no single one."""
     record = Record(results.run.cells, results.rounds) if results.run else None
+    for picture in best_pictures(results.summary):
+        yield picture, "", ""
     for frame in chart_frames(results.summary):
         pictures = list(decision_pictures(results.summary, frame.name, record, every=True))
         for picture in [*pictures, *gallery_pictures(results.summary, frame)]:
-            title = picture.chart["title"]
-            yield {
-                "id": f"chart-{next(numbers)}",
-                "group": _group(picture),
-                "title": title["text"],
-                "subtitle": " · ".join(title["subtitle"]),
-                "alt": picture.chart["description"],
-                "batch_size": picture.batch_size or "",
-                "threads": picture.threads or "",
-                "precision": frame.precision,
-                "allocator": frame.allocator,
-                "specification": picture.chart,
-            }
+            yield picture, frame.precision, frame.allocator
+
+
+def _advantages(summary: Summary) -> list[str]:
+    """Say of the engine under study, in its best way, how much of its advantage is whose."""
+    told = [
+        told_factors(one, way, summary.baseline)
+        for one in summary.best
+        for way in one.engines
+        if way.engine == summary.engines[-1] != summary.baseline
+    ]
+    return [sentence for sentence in told if sentence]
 
 
 def _explained(results: Results) -> list[ReportTable]:
@@ -104,7 +126,7 @@ def _explained(results: Results) -> list[ReportTable]:
 
 
 def _group(picture: Picture) -> str:
-    if picture.kind in _DECIDING:
+    if picture.kind.startswith(_DECIDING):
         return _GROUPS[0]
     return _GROUPS[2] if picture.kind in _RECORD else _GROUPS[1]
 

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ortbench.charts.best_table import print_best
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
@@ -24,6 +25,7 @@ _OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator":
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the table, then what is wrong, then the notes."""
     console.print(build_table(summary))
+    print_best(summary, console)
     if any(arm.cold for cell in summary.cells for arm in cell.arms):
         console.print(build_cold_table(summary))
     for line in footer(summary):

@@ -75,13 +75,16 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
 def time_line(run: Run) -> str:
     """Say what the study's time went into."""
     total, inside, rounds, starting, preparing, parity, cpu = (run.time_s.get(name, 0.0) for name in _TIMES)
+    finals, finals_inside = (run.time_s.get(name, 0.0) for name in ("finals", "finals_inside"))
     parts = {
         "starting engines": starting,
         "checking outputs": parity,
         "warming up": preparing,
-        "between calls": max(0.0, rounds - inside),
-        "idle": max(0.0, total - starting - preparing - parity - rounds),
+        "between calls": max(0.0, rounds - inside + finals_inside),
+        "idle": max(0.0, total - starting - preparing - parity - rounds - finals),
     }
+    if finals:
+        parts["the finals' own starting and warming up"] = max(0.0, finals - finals_inside)
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
     share, parent = (inside / total if total else 0.0), (cpu / inside if inside else 0.0)
     return (

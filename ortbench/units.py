@@ -89,3 +89,8 @@ def format_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     raise AssertionError("unreachable: GiB returns")
+
+
+def quantity(number: int, one: str, several: str) -> str:
+    """Return a number with the noun that goes with it, e.g. `1 launch`, `2 launches`."""
+    return f"{number} {one if number == 1 else several}"

@@ -11,6 +11,7 @@ from typing import get_args
 import msgspec
 
 from ortbench.errors import ResultsError
+from ortbench.results.decomposition import best_against_best
 from ortbench.results.schema import CellKey, Status
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
 from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR
@@ -179,6 +180,7 @@ def _summary(rows: list[_Row], notes: tuple[str, ...]) -> Summary:
         machine={},
         cells=tuple(cells),
         notes=notes,
+        best=best_against_best(cells, engines[0]),
     )
 
 

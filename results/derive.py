@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from ortbench.results.agreement import parity_notes, telling_parity
+from ortbench.results.decomposition import best_against_best
 from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
-from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
@@ -57,11 +58,20 @@ def summarize_folder(folder: Path) -> Summary:
     Raises:
         ResultsError: the folder or its record cannot be read.
     """
-    return summarize(read_run(folder), read_rounds(folder), read_launches(folder))
+    return summarize(read_run(folder), read_rounds(folder), read_launches(folder), read_finals(folder))
 
 
-def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[LaunchRecord]) -> Summary:
-    """Derive the summary: latencies, paired speedups with intervals, and verdicts over all cells."""
+def summarize(
+    run: Run, rounds: Sequence[RoundRecord], launches: Sequence[LaunchRecord], finals: Sequence[RoundRecord] = ()
+) -> Summary:
+    """Derive the summary: latencies, paired speedups with intervals, verdicts over all cells, and best against best.
+
+    Args:
+        run: what was asked.
+        rounds: every slice of its cells.
+        launches: how their arms were made ready, or ended.
+        finals: rounds in which the best of several cells met.
+    """
     records: dict[_ArmId, _ArmRecord] = defaultdict(_ArmRecord)
     lines: dict[str, list[RoundRecord]] = defaultdict(list)
     for line in rounds:
@@ -88,6 +98,7 @@ def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[Launch
         spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
         drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
         notes=(*notes, *lane_notes(cells)),
+        best=best_against_best(cells, run.baseline, finals),
     )
 
 

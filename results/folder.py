@@ -23,6 +23,8 @@ MARKDOWN_FILE = "summary.md"
 REPORT_FILE = "report.html"
 EXPLAIN_FILE = "explain.json"
 CHARTS_FOLDER = "charts"
+# Rounds in which arms of several cells met: files of the same names and formats as the study's own.
+FINALS_FOLDER = "finals"
 
 
 def check_new_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from ortbench.errors import ResultsError
-from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE, writing_to
+from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, writing_to
 from ortbench.results.schema import LaunchRecord, RoundRecord
 
 _Record = TypeVar("_Record", RoundRecord, LaunchRecord)
@@ -79,6 +79,16 @@ def read_rounds(folder: Path) -> list[RoundRecord]:
 def read_launches(folder: Path) -> list[LaunchRecord]:
     """Read launches.jsonl; likewise."""
     return _read_lines(folder / LAUNCHES_FILE, LaunchRecord)
+
+
+def read_finals(folder: Path) -> list[RoundRecord]:
+    """Read finals/rounds.jsonl; nothing where a study has none.
+
+    Raises:
+        ResultsError: a line other than a torn last one is malformed.
+    """
+    own = folder / FINALS_FOLDER
+    return read_rounds(own) if (own / ROUNDS_FILE).exists() else []
 
 
 def _read_lines(path: Path, kind: type[_Record]) -> list[_Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ortbench.results import best_rows
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.summary import ArmSummary, Summary
@@ -29,7 +30,23 @@ def to_markdown(summary: Summary) -> str:
                 figures = [*_figures(summary, arm), *(accuracy(arm) if accurate else ()), *used_figures(arm, used)]
                 lines.append(_line([*map(str, place), *figures]))
     notes = list(_notes(summary))
-    return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
+    return "\n".join([*lines, *([""] if notes else []), *notes, *_best(summary)]) + "\n"
+
+
+def _best(summary: Summary) -> Iterator[str]:
+    for objective in best_rows.objectives(summary):
+        headings = best_rows.headings(summary, objective)
+        yield from (
+            "",
+            f"### {escape(best_rows.title(objective))}",
+            "",
+            _line(headings),
+            _line(["---"] * len(headings)),
+        )
+        for _, entries in best_rows.rows(summary, objective):
+            yield _line([text for text, _ in entries])
+        yield ""
+        yield from (f"- {escape(sentence)}" for sentence in best_rows.sentences(summary, objective))
 
 
 def escape(text: str) -> str:

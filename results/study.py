@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ortbench.results.derive import summarize
 from ortbench.results.folder import read_run
-from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.schema import LaunchRecord, RoundRecord, Run
 from ortbench.results.source import load_summary
 from ortbench.results.summary import Summary
@@ -63,4 +63,4 @@ def load_results(path: Path) -> Results:
     if not path.is_dir():
         return Results(path, load_summary(path))
     run, rounds, launches = read_run(path), read_rounds(path), read_launches(path)
-    return Results(path, summarize(run, rounds, launches), run, tuple(rounds), tuple(launches))
+    return Results(path, summarize(run, rounds, launches, read_finals(path)), run, tuple(rounds), tuple(launches))

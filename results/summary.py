@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from ortbench.results.ratio import Ratio
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
 from ortbench.results.verdicts import Verdict
+from ortbench.units import quantity
 
 Bounds = tuple[float, float]
 
@@ -120,6 +122,74 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         return next((arm for arm in self.arms if arm.engine == engine and not arm.twin), None)
 
 
+class Way(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """How an engine is run: a cell without its model, lane and batch size."""
+
+    threads: int
+    instances: int = 1
+    mode: str = "single"
+    allocator: str = "default"
+
+    @property
+    def family(self) -> str:
+        """What ways that can share their processes have in common: everything but the mode."""
+        return f"{self.instances} x {self.threads}, {self.allocator}"
+
+    @property
+    def told(self) -> str:
+        """In words, e.g. `2 instances of 1 thread (stream), tcmalloc`."""
+        return self.layout if self.allocator == "default" else f"{self.layout}, {self.allocator}"
+
+    @property
+    def layout(self) -> str:
+        """Threads, instances and mode in words."""
+        threads = quantity(self.threads, "thread", "threads")
+        return f"{self.instances} instances of {threads} ({self.mode})" if self.instances > 1 else threads
+
+
+class BestWay(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine's best way to run.
+
+    Attributes:
+        figure: ms a batch, or items per second of all instances; more on which in `BestAgainstBest.objective`.
+        over_best: how many times better it is than the baseline's best way: what is the engine's.
+        over_plain: than the baseline as it comes: allocator, split and engine together.
+        as_they_come: how many times better it is than the baseline where both come as they are; None for the baseline.
+    """
+
+    engine: str
+    way: Way
+    figure: Ratio | None = None
+    over_best: Ratio | None = None
+    over_plain: Ratio | None = None
+    as_they_come: Ratio | None = None
+
+
+class BestAgainstBest(msgspec.Struct, frozen=True, kw_only=True):
+    """Every engine in its best way, and whose the advantage is; `allocator` x `split` x `over_best` is `over_plain`.
+
+    Attributes:
+        objective: `latency` (of a batch) or `throughput` (of all instances).
+        paired: everything in it ran in the same rounds; else intervals are the widest that the cells' own allow.
+        plain: the baseline as it comes: one instance, all threads, the system's allocator.
+        allocator: how many times better the baseline gets by the allocator of its best way alone.
+        split: how many times better than that by dividing threads and work as in its best way.
+        engines: the baseline first.
+    """
+
+    precision: str
+    batch_size: int
+    objective: str
+    paired: bool
+    launches: int
+    rounds: int
+    plain: Way
+    plain_figure: Ratio | None
+    allocator: Ratio | None
+    split: Ratio | None
+    engines: tuple[BestWay, ...]
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that tables, charts and gates need.
 
@@ -131,6 +201,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         drift: how far apart slow and fast spells of the machine were, by the sentinel: its 90th percentile over
             its 10th, less 1.
         notes: what a reader should know, in words.
+        best: every engine in its best way, for each lane, batch size and objective; empty where allocators and
+            instances do not vary.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -144,6 +216,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     spoiled_rounds: float | None = None
     drift: float | None = None
     notes: tuple[str, ...] = ()
+    best: tuple[BestAgainstBest, ...] = ()
 
 
 def arm_label(arm: ArmKey) -> str:

@@ -22,8 +22,9 @@ from ortbench.results.race import (
     told_apart,
     unpaired_ruling,
 )
+from ortbench.results.ratio import Ratio
 from ortbench.results.schema import RoundRecord
-from ortbench.results.verification import Ratio, figure
+from ortbench.results.verification import figure
 
 # Closer than this two configurations are as good as each other, and the time is better spent.
 ENOUGH = 0.01

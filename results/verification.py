@@ -10,6 +10,7 @@ import msgspec
 from ortbench.results.contest import absolute, advantage, beaten, best, slices_by_name
 from ortbench.results.plan import Instance, Plan, uniform_plans
 from ortbench.results.profiles import Measured
+from ortbench.results.ratio import Ratio, ratio_of
 from ortbench.results.recommendation import Instances, PlanRequest, Recommendation
 from ortbench.results.schema import RoundRecord
 from ortbench.results.statistics import LogEstimate
@@ -44,13 +45,6 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def places(self) -> list[Instance]:
         """(threads, items) of every instance."""
         return [(group.threads, group.batch_size) for group in self.instances for _ in range(group.count)]
-
-
-class Ratio(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure with its 95 % interval, None with too few launches."""
-
-    value: float
-    ci95: tuple[float, float] | None = None
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +128,7 @@ def verify(
             candidate=one,
             measured=figure(absolute(slices[one.name]), objective),
             over_predicted=_over(absolute(slices[one.name]), one.predicted, objective),
-            advantage=_ratio(advantage(slices, one.name, single)) if single and single != one.name else None,
+            advantage=ratio_of(advantage(slices, one.name, single)) if single and single != one.name else None,
             verdict="best" if one.name == winner else "as good" if one.name in equal else "worse",
         )
         if one in good
@@ -209,7 +203,3 @@ def _over(estimate: LogEstimate | None, predicted: float | None, objective: str)
         return None
     bounds = (own.ci95[0] / predicted, own.ci95[1] / predicted) if own.ci95 else None
     return Ratio(value=own.value / predicted, ci95=bounds)
-
-
-def _ratio(estimate: LogEstimate | None) -> Ratio | None:
-    return Ratio(value=estimate.value, ci95=estimate.interval()) if estimate else None

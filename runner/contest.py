@@ -69,20 +69,31 @@ class Bout:
 class Contest:
     """Runs bouts. As a context manager it ends its sentinel on the way out."""
 
-    def __init__(self, reference: Reference | None, seed: int, *, gpu: bool = False) -> None:
+    def __init__(
+        self,
+        reference: Reference | None,
+        seed: int,
+        *,
+        gpu: bool = False,
+        launches: int = 0,
+        keep: Callable[[Sequence[RoundRecord]], None] = lambda _: None,
+    ) -> None:
         """Take what outputs are compared with.
 
         Args:
             reference: gives the expected outputs; None where nothing is compared.
             seed: of the orders.
             gpu: whether any contestant computes on one.
+            launches: how many there were before; the next one's number is the one after.
+            keep: is given each round as soon as it is over.
         """
         self._reference = reference
         self._seed = seed
         self._sentinel = Sentinel(choose_cpus(1))
         self._rounds = RoundRunner(self._sentinel, time.perf_counter(), gpu=gpu)
-        self._launches = 0
+        self._launches = launches
         self._done = 0
+        self._keep = keep
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +163,7 @@ class Contest:
             # Numbered through all stages, so that only rounds that were the same are paired.
             lines, failures = self._rounds.run(launch, [turns[place] for place in order], self._done)
             records += failures
+            self._keep(lines)
             yield from lines
 
     def _expected(self, one: Contestant) -> ReferenceOutputs:

@@ -16,6 +16,7 @@ from ortbench.results.folder import RUN_FILE, write_json, writing_to
 from ortbench.results.schema import (
     ArmKey,
     ArtifactRecord,
+    CellKey,
     LaunchRecord,
     PlannedCell,
     RoundRecord,
@@ -25,9 +26,10 @@ from ortbench.results.schema import (
 from ortbench.results.summary import Summary
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.arm_plans import ArmPlanner, waits_for_export_or_build
-from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
+from ortbench.runner.budget import CellCost, CellState, GroupState, first_launch_seconds, next_launch
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
+from ortbench.runner.finals import Finals, finals_share
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.outcome import finished_run, with_artifacts
@@ -76,9 +78,11 @@ class Study:
     _early_s: float = 0.0
     _start_s: dict[int, float] = field(default_factory=dict)
     _planner: ArmPlanner = field(init=False)
+    _finals: Finals = field(init=False)
 
     def __post_init__(self) -> None:
         self._planner = ArmPlanner(self.plan, self.run.artifacts)
+        self._finals = Finals(self)
 
     @property
     def rounds(self) -> list[RoundRecord]:
@@ -88,7 +92,7 @@ class Study:
     def start_early(self) -> None:
         """Load what the first launch needs and the export does not hold up; the study's clock is not running yet."""
         group = self.plan.groups[0]
-        plans = self._arm_plans(group, self._arms_of(group))
+        plans = self.plans_for(self._arms_of(group), group[0].key)
         waiting = [plan for plan in plans if waits_for_export_or_build(plan)]
         began = time.perf_counter()
         self._early = Launch(self.record.last_launch() + 1)
@@ -146,7 +150,7 @@ class Study:
 
     def summary(self) -> Summary:
         """Return the summary of what was measured so far."""
-        return summarize(self.run, self.record.rounds, self.record.launches)
+        return summarize(self.run, self.record.rounds, self.record.launches, self._finals.rounds)
 
     def elapsed_s(self) -> float:
         """Return the seconds since measuring began, earlier parts of the study included."""
@@ -162,18 +166,19 @@ class Study:
         gpu = any(engine.target != "cpu" for engine in self.plan.engines)
         runner = RoundRunner(sentinel, self._began, gpu=gpu)
         self._cells = CellRunner(self, runner)
-        pilot_s = first_launch_seconds(self.plan.settings.max_time_s - self.spent_s, len(self.plan.cells))
+        pilot_s = first_launch_seconds(self._cells_s - self.spent_s, len(self.plan.cells))
         for index, group in enumerate(self.plan.groups):
             # A study that is continued may have all it wants of a group.
-            seconds = {cell.key.id: pilot_s for cell in group if not self._state(cell).done}
+            seconds = {cell.key.id: pilot_s for cell in group if not self._has_enough(cell)}
             share_s = self._remaining_s() / (len(self.plan.groups) - index)
             self._run_launch(index, group, seconds, share_s)
             # What was started early was for the first group.
             self.close()
         self._try_skipped_again(pilot_s)
-        while planned := next_launch(self._group_states(), self._remaining_s(), self.plan.settings.max_time_s):
+        while planned := next_launch(self._group_states(), self._remaining_s(), self._cells_s):
             group = self.plan.groups[planned.group]
             self._run_launch(planned.group, group, planned.seconds, self._remaining_s())
+        self._finals.run(self._remaining_s() + self.plan.settings.max_time_s - self._cells_s)
 
     def _try_skipped_again(self, pilot_s: float) -> None:
         """Begin cells that did not fit into their group's share, where the others left enough of theirs."""
@@ -187,9 +192,14 @@ class Study:
             if len(self.plan.groups) > 1:
                 self._run_launch(index, group, dict.fromkeys(late, pilot_s), self._remaining_s())
 
+    @property
+    def _cells_s(self) -> float:
+        """The part of --max-time that is for the cells; the rest is for the finals."""
+        return self.plan.settings.max_time_s * (1 - finals_share(self.plan))
+
     def _remaining_s(self) -> float:
-        """Return what is left of --max-time; waiting for an arm that hung is nobody's time."""
-        return self.plan.settings.max_time_s - self.elapsed_s() + self.record.time_s["lost"]
+        """Return what is left of the cells' time; waiting for an arm that hung is nobody's time."""
+        return self._cells_s - self.elapsed_s() + self.record.time_s["lost"]
 
     def _group_states(self) -> list[GroupState]:
         return [
@@ -203,8 +213,8 @@ class Study:
 
     def _state(self, cell: PlannedCell) -> CellState:
         cost = self._cells.cost(cell)
-        index = next(index for index, group in enumerate(self.plan.groups) if cell in group)
-        launch_s = cost.prepare_s + self._start_s.get(index, 0.0) / len(self.plan.groups[index])
+        group = next(group for group in self.plan.groups if cell in group)
+        launch_s = cost.prepare_s + self.start_s(cell) / len(group)
         return CellState(
             id=cell.key.id,
             cost=cost,
@@ -212,6 +222,11 @@ class Study:
             excess=self.record.excess(cell, self.plan.settings.target),
             rounds=rounds_for_cell(self.record.ratios(cell).values(), launch_s, cost.round_s),
         )
+
+    def _has_enough(self, cell: PlannedCell) -> bool:
+        """Say whether a study that is continued has all of a cell that it wants, or can still have."""
+        state = self._state(cell)
+        return state.done or (state.launches > 0 and self._remaining_s() <= 0)
 
     def _run_launch(self, index: int, group: list[PlannedCell], seconds: dict[str, float], share_s: float) -> None:
         """Run one launch of a group: the cells named, each for so many seconds of rounds, `share_s` in all."""
@@ -226,7 +241,7 @@ class Study:
         began = launch.clock()
         with launch:
             with self.record.spending("starting"):
-                failures = failures + launch.start(self._arm_plans(group, keys))
+                failures = failures + launch.start(self.plans_for(keys, group[0].key))
             self.tell(self.record.keep_launches(self.record.in_every_cell(failures, cells)))
             # What was started early will cost its time in the next launch.
             self._start_s[index] = launch.clock() - began + self._early_s
@@ -236,7 +251,10 @@ class Study:
                 self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
         self.record.time_s["lost"] += launch.lost_s
         self.record.time_s["parent_cpu"] += launch.parent_cpu_s
-        # A study that is killed can be continued from here.
+        self.keep_state()
+
+    def keep_state(self) -> None:
+        """Put the time spent so far on record: a study that is killed can be continued from here."""
         self._save(self._ended("running"))
 
     def tell(self, failures: list[LaunchRecord]) -> None:
@@ -248,12 +266,21 @@ class Study:
         """Return the arms that any of the cells still needs, in the plan's order."""
         return list(dict.fromkeys(key for cell in cells for key in self.record.arms_in(cell)))
 
-    def _arm_plans(self, group: list[PlannedCell], keys: list[ArmKey]) -> list[ArmPlan]:
-        return [self._planner.plan_arm(key, group[0].key) for key in keys]
-
     def arm_plans(self, cell: PlannedCell) -> list[ArmPlan]:
         """Return what the arms of a cell run, its twin left out."""
-        return self._arm_plans([cell], [key for key in cell.arms if not key.twin])
+        return self.plans_for([key for key in cell.arms if not key.twin], cell.key)
+
+    def plans_for(self, keys: list[ArmKey], cell: CellKey) -> list[ArmPlan]:
+        """Return what these arms run in a cell."""
+        return [self._planner.plan_arm(key, cell) for key in keys]
+
+    def cost(self, cell: PlannedCell) -> CellCost:
+        """Return what a cell cost last; nothing where this part of the study did not measure it."""
+        return self._cells.cost(cell)
+
+    def start_s(self, cell: PlannedCell) -> float:
+        """Return what starting and loading all arms of a cell's group took last; 0 where this part never did."""
+        return next(self._start_s.get(index, 0.0) for index, group in enumerate(self.plan.groups) if cell in group)
 
     def _save(self, run: Run) -> None:
         """Write run.json."""

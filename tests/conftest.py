@@ -10,11 +10,15 @@ from pathlib import Path
 
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 
 from ortbench.cli import run
 
 os.environ["ORTBENCH_VALIDATE_CHARTS"] = "1"
+# How long an example takes says something about the machine, not about the law.
+settings.register_profile("ortbench", deadline=None)
+settings.load_profile("ortbench")
 # A shell that starts the tests in the background has interruptions ignored, and everything they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

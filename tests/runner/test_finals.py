@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ortbench.results.ratio import EXACTLY_ONE, Ratio
+from ortbench.results.summary import BestAgainstBest, BestWay, Way
+from ortbench.runner.finals import known_well, seconds_per_stage
+
+SECONDS = st.floats(0.01, 100)
+
+
+def best(launches: int = 6, half_width: float = 0.01, *, paired: bool = True) -> BestAgainstBest:
+    ratio = Ratio(value=2.0, ci95=(2 * (1 - half_width), 2 * (1 + half_width)))
+    way = BestWay(engine="ort", way=Way(threads=2), over_best=ratio, over_plain=ratio)
+    return BestAgainstBest(
+        precision="fp32",
+        batch_size=1,
+        objective="latency",
+        paired=paired,
+        launches=launches,
+        rounds=launches,
+        plain=Way(threads=2),
+        plain_figure=None,
+        allocator=EXACTLY_ONE,
+        split=ratio,
+        engines=(BestWay(engine="torch", way=Way(threads=2), over_best=EXACTLY_ONE), way),
+    )
+
+
+@given(st.floats(1, 3000), st.floats(0, 60), st.lists(SECONDS, min_size=1, max_size=6), st.integers(0, 20))
+def test_a_launch_of_the_finals_fits_into_what_is_left(
+    left_s: float, overhead_s: float, least_s: list[float], done: int
+) -> None:
+    seconds = seconds_per_stage(left_s, overhead_s, least_s, done)
+    if seconds is None:
+        assert left_s < max(overhead_s, 1) + sum(least_s)
+    else:
+        assert overhead_s + sum(max(seconds, least) for least in least_s) <= left_s * (1 + 1e-9)
+
+
+def test_launches_are_as_many_as_an_interval_wants_and_as_long_as_starting_them_is_worth() -> None:
+    # 20 s of starting and warming up are worth 30 s of rounds, and six launches of 50 s are 300 s.
+    assert seconds_per_stage(300, 20, [2, 10], 0) == pytest.approx(15)
+    # With 900 s there is time for twelve.
+    assert seconds_per_stage(900, 20, [2, 10], 0) == pytest.approx((900 / 12 - 20) / 2)
+
+
+def test_where_little_is_left_launches_come_before_long_ones() -> None:
+    # Two more launches of the fewest rounds, rather than one that is longer: an interval needs launches.
+    assert seconds_per_stage(64, 20, [2, 10], 4) == pytest.approx(2)
+    assert seconds_per_stage(31, 20, [2, 10], 4) is None
+
+
+def test_the_finals_end_when_every_factor_is_known_after_enough_launches() -> None:
+    assert known_well([best()], 0.02)
+    assert not known_well([best(half_width=0.03)], 0.02)
+    assert not known_well([best(launches=5)], 0.02)
+    assert not known_well([best(paired=False)], 0.02)
+    assert not known_well([best(), best(half_width=0.05)], 0.02)
