@@ -91,15 +91,20 @@ def _folded(heading: str) -> str:
 
 
 def build_cold_table(summary: Summary) -> Table:
-    """Return what a first use costs, apart from everything that is compared: medians over launches."""
-    extras = _extras(summary)
-    table = Table(box=SIMPLE_HEAD, title="first use", title_justify="left")
+    """Return what a first use costs, apart from everything that is compared: medians over launches.
+
+    It hardly depends on threads and instances, so that those of one process with the most threads stand for all.
+    """
+    cells = _telling_first_use(summary)
+    extras = [name for name in _extras(summary) if any(getattr(cell, name) != _OPTIONAL[name] for cell in cells)]
+    left_out = "" if len(cells) == len(summary.cells) else "; that of the other cells is in summary.json"
+    table = Table(box=SIMPLE_HEAD, title=f"first use{left_out}", title_justify="left")
     table.add_column("engine")
-    built = any(arm.cold and arm.cold.build_s is not None for cell in summary.cells for arm in cell.arms)
+    built = any(arm.cold and arm.cold.build_s is not None for cell in cells for arm in cell.arms)
     place = ("batch size", "threads", *extras, *(["build s"] if built else []))
     for heading in (*place, "import s", "load s", "first call ms", "until steady s", "peak MiB"):
         table.add_column(heading, justify="right")
-    for cell in summary.cells:
+    for cell in cells:
         for arm in cell.arms:
             if arm.cold and not arm.twin:
                 cold = arm.cold
@@ -112,6 +117,14 @@ def build_cold_table(summary: Summary) -> Table:
                 where = [str(cell.batch_size), str(cell.threads), *(str(getattr(cell, name)) for name in extras)]
                 table.add_row(escape(arm.engine), *where, *words)
     return table
+
+
+def _telling_first_use(summary: Summary) -> list[CellSummary]:
+    """Return the cells of the fewest instances, and of these those with the most threads."""
+    measured = [cell for cell in summary.cells if any(arm.cold for arm in cell.arms)]
+    fewest = min(cell.instances for cell in measured)
+    most = max(cell.threads for cell in measured if cell.instances == fewest)
+    return [cell for cell in summary.cells if (cell.instances, cell.threads) == (fewest, most)]
 
 
 def footer(summary: Summary) -> list[str]:

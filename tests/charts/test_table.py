@@ -8,7 +8,7 @@ from rich.console import Console
 from ortbench.charts.table import answer_console, footer, print_summary
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
-from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
+from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
 from tests.results.factory import make_launches, make_rounds, make_run
 
 
@@ -127,3 +127,15 @@ def test_a_usual_study_fits_into_a_hundred_columns() -> None:
         model="m", baseline="torch", engines=("torch", "torchscript"), paired=True, machine={}, cells=cells
     )
     assert max(len(line.rstrip()) for line in printed(summary).splitlines()) <= 100
+
+
+def test_first_use_is_shown_of_one_process_with_the_most_threads() -> None:
+    arm = ArmSummary(engine="torch", cold=Cold(import_s=1.0, load_s=2.0, first_call_ms=3.0, time_to_steady_s=4.0))
+    places = [(1, 1), (2, 1), (1, 2)]
+    cells = tuple(
+        CellSummary(model="m", batch_size=1, threads=threads, instances=instances, arms=(arm,))
+        for threads, instances in places
+    )
+    text = printed(Summary(model="m", baseline="torch", engines=("torch",), paired=True, machine={}, cells=cells))
+    table = text.partition("first use; that of the other cells is in summary.json")[2].splitlines()
+    assert [line.split() for line in table if "torch" in line] == [["torch", "1", "2", "1.00", "2.00", "3.00", "4.00"]]
