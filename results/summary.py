@@ -137,14 +137,14 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def told(self) -> str:
-        """In words, e.g. `2 instances of 1 thread (stream), tcmalloc`."""
+        """In words, e.g. `2 x 1 thread, stream, tcmalloc`."""
         return self.layout if self.allocator == "default" else f"{self.layout}, {self.allocator}"
 
     @property
     def layout(self) -> str:
         """Threads, instances and mode in words."""
         threads = quantity(self.threads, "thread", "threads")
-        return f"{self.instances} instances of {threads} ({self.mode})" if self.instances > 1 else threads
+        return f"{self.instances} x {threads}, {self.mode}" if self.instances > 1 else threads
 
 
 class BestWay(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ def test_the_picture_has_a_line_for_each_factor_in_the_colour_of_whose_it_is() -
     rows = factor_rows(FOUND[0], "torch")
     assert [(row["factor"], row["engine"], row["ratio_label"]) for row in rows] == [
         ("allocator: tcmalloc", "torch", "1.25x"),
-        ("split: 2 instances of 1 thread (split)", "torch", "1.14x"),
+        ("split: 2 x 1 thread, split", "torch", "1.14x"),
         ("engine: ort", "ort", "1.75x"),
         ("together: ort", "ort", "2.50x"),
     ]

@@ -230,8 +230,8 @@ def test_rows_name_the_best_way_and_every_factor() -> None:
     ]  # fmt: skip
     texts = [[text for text, _ in entries] for _, entries in best_rows.rows(found, "throughput")]
     assert [row[1:3] for row in texts] == [
-        ["torch", "2 instances of 1 thread (stream), tcmalloc"],
-        ["ort", "2 instances of 1 thread (split), tcmalloc"],
+        ["torch", "2 x 1 thread, stream, tcmalloc"],
+        ["ort", "2 x 1 thread, split, tcmalloc"],
     ]
     assert texts[1][4:] == [
         "1.25x [1.25, 1.25]",
@@ -246,14 +246,14 @@ def test_rows_name_the_best_way_and_every_factor() -> None:
 def test_a_sentence_says_whose_the_advantage_is() -> None:
     [latency, _] = best_against_best(cells(), "torch", finals(GRID))
     assert best_rows.told_factors(latency, latency.engines[1], "torch") == (
-        "By latency at batch size 4, ort in its best way (2 instances of 1 thread (split), tcmalloc) is "
+        "By latency at batch size 4, ort in its best way (2 x 1 thread, split, tcmalloc) is "
         "2.50x [2.50, 2.50] better than torch as it comes: the allocator's 1.25x [1.25, 1.25] (tcmalloc), the split's "
-        "1.14x [1.14, 1.14] (2 instances of 1 thread (split)) and the engine's 1.75x [1.75, 1.75]."
+        "1.14x [1.14, 1.14] (2 x 1 thread, split) and the engine's 1.75x [1.75, 1.75]."
     )
 
 
 def test_markdown_has_the_tables() -> None:
     text = to_markdown(summary(best_against_best(cells(), "torch")))
     assert "### best against best: latency of a batch" in text
-    assert "| 4 | ort | 2 instances of 1 thread (split), tcmalloc |" in text
+    assert "| 4 | ort | 2 x 1 thread, split, tcmalloc |" in text
     assert "not all of it was measured in the same rounds" in text
