@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ortbench.results.roofline import Peaks, Share
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
 from ortbench.results.verdicts import Verdict
 
@@ -57,6 +58,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
+        roofline: its share of what the machine's roofs allow; None where that is not known.
     """
 
     engine: str
@@ -82,6 +84,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     joules_per_item: float | None = None
     marks: tuple[str, ...] = ()
     instance_latency_ms: tuple[float, ...] = ()
+    roofline: Share | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
@@ -131,6 +134,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         drift: how far apart slow and fast spells of the machine were, by the sentinel: its 90th percentile over
             its 10th, less 1.
         notes: what a reader should know, in words.
+        peaks: the machine's roofs, by threads and instances; empty where none were measured.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -144,6 +148,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     spoiled_rounds: float | None = None
     drift: float | None = None
     notes: tuple[str, ...] = ()
+    peaks: tuple[Peaks, ...] = ()
 
 
 def arm_label(arm: ArmKey) -> str:
