@@ -159,6 +159,8 @@ class Reference:
         Raises:
             OrtbenchError: the process is not there any more, or could not do it.
         """
+        if self._broken:
+            raise ModelError(self._broken)
         self._worker.wake()
         try:
             request = protocol.CountWork(source=self._source, lanes=tuple(lanes))

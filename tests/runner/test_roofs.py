@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from ortbench.engines.registry import resolve_engines
+from ortbench.errors import ArmError
 from ortbench.models.spec import BATCH, ModelSource, TensorSpec
 from ortbench.results.folder import read_run
 from ortbench.results.roofline import Peaks
@@ -117,6 +118,37 @@ def test_a_study_measures_its_roofs_once_and_shows_every_share(
     assert "roofs: measuring" not in again.stderr
     assert read_run(Path("out")).roofline == run.roofline
     assert read_run(Path("out")).time_s["roofs"] == run.time_s["roofs"]
+
+
+def test_interrupted_roofs_lose_nothing_that_was_measured(
+    ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(roofs, "_LAYOUT_S", 0.1)
+    monkeypatch.setattr(roofs, "measure_layout", interrupt)
+    words = ["--model", model_file, "--engines", "ort", "--threads", "1", "--batch-sizes", "1", "--max-time", "1s"]
+    outcome = ortbench("compare", *words, "--output", "out")
+    assert outcome.status == 130
+    assert "speedup" in outcome.stdout
+    run = read_run(Path("out"))
+    assert (run.state, run.roofline) == ("complete", None)
+
+
+def test_roofs_that_cannot_be_measured_cost_no_result(
+    ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ArmError("the roofs were killed by SIGKILL (perhaps out of memory)")
+
+    monkeypatch.setattr(roofs, "_LAYOUT_S", 0.1)
+    monkeypatch.setattr(roofs, "measure_layout", fail)
+    words = ["--model", model_file, "--engines", "ort", "--threads", "1", "--batch-sizes", "1", "--max-time", "1s"]
+    outcome = ortbench("compare", *words, "--output", "out")
+    assert outcome.status == 0
+    told = "the roofs could not be measured: the roofs were killed by SIGKILL (perhaps out of memory)"
+    assert f"note: {told}\n" in outcome.stdout
 
 
 def test_the_reference_counts_a_file_or_says_why_not(model_file: Path) -> None:
