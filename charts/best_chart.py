@@ -9,7 +9,7 @@ import altair as alt
 
 from ortbench.charts.alt import alt_text
 from ortbench.charts.axes import log_axis, log_scale, log_ticks
-from ortbench.charts.decision_marks import engine_color, finish
+from ortbench.charts.decision_marks import color_of, finish
 from ortbench.charts.decisions import Picture
 from ortbench.charts.frames import Row
 from ortbench.charts.theme import MUTED, OUTLINE
@@ -65,7 +65,7 @@ def factor_chart(rows: list[Row], one: BestAgainstBest, summary: Summary) -> dic
     x = alt.X(
         "ratio:Q", title=f"Times better than {summary.baseline}", scale=log_scale(), axis=log_axis(log_ticks(values))
     )
-    color = engine_color(summary.engines, rows)
+    color = color_of(summary.engines, rows)
     shape = alt.Shape("kind:N", scale=alt.Scale(domain=list(_SHAPES), range=list(_SHAPES.values())), legend=None)
     bar = base.mark_rule(strokeWidth=2).encode(x=alt.X("ratio_low:Q"), x2="ratio_high:Q", color=color)
     point = base.mark_point(size=80, filled=True, opacity=1).encode(x=x, color=color, shape=shape)

@@ -27,10 +27,10 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
     base = alt.Chart(alt.InlineData(values=placed)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
     ticks = log_ticks([1, *(row[name] for row in rows for name in ("ratio_low", "ratio_high"))])
     y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=log_scale(), axis=log_axis(ticks))
-    color = engine_color(engines, rows)
+    color = color_of(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
-    points = _points(base, y, color)
+    points = points_of(base, y, color)
     figures = base.encode(y=alt.Y("ratio_place:Q"), text="ratio_label:N")
     place: dict[str, Any] = {"dx": 9, "align": "left", "baseline": "middle", "fontSize": _LABEL_SIZE}
     text = [figures.mark_text(**place, **OUTLINE), figures.mark_text(**place).encode(color=color)]
@@ -54,7 +54,7 @@ def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     front = base.transform_filter("datum.front")
     line = front.mark_line(color=MUTED, strokeDash=[5, 4], interpolate="step-after").encode(x=x, y=y)
     opacity = alt.condition("datum.front", alt.value(1), alt.value(0.35))
-    points = _points(base.encode(x=x, opacity=opacity), y, engine_color(engines, rows))
+    points = points_of(base.encode(x=x, opacity=opacity), y, color_of(engines, rows))
     chosen = base.transform_filter("datum.chosen")
     ring = chosen.mark_point(size=260, color=MUTED, strokeWidth=2).encode(x=x, y=y)
     name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", lineBreak="\n").encode(
@@ -76,12 +76,12 @@ def scaling_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
     """Return the share of each thread's power that is used, against the thread count; the ideal line is 100 %."""
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=thread_axis())
     y = alt.Y("efficiency:Q", title="Scaling efficiency", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
-    color = engine_color(engines, rows)
+    color = color_of(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     few = len(_distinct(rows, "threads")) * len(_distinct(rows, "engine")) <= 12
     text = base.mark_text(dy=-12, fontSize=_LABEL_SIZE).encode(y=y, text="efficiency_label:N", color=color)
     ideal = alt.Chart(alt.InlineData(values=[{"ideal": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED)
-    layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else []), *_points(base, y, color)]
+    layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else []), *points_of(base, y, color)]
     notes = ["latency with one thread ÷ (threads · latency with so many)", "dashed: ideal", hollow_note(rows)]
     return finish(
         alt.layer(*layers),
@@ -99,7 +99,7 @@ def winner_chart(rows: list[Row], unwon: list[Row], engines: Sequence[str], abou
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=thread_axis(), y=alt.Y("batch_size:O", title="Batch size", sort="ascending")
     )
-    color = engine_color(engines, rows, always=True)
+    color = color_of(engines, rows, always=True)
     tiles = base.transform_filter("datum.valid").mark_rect(stroke="white").encode(color=color)
     # A band's whole width would put neighbours' frames onto each other.
     inset: dict[str, Any] = {"width": {"band": 0.94}, "height": {"band": 0.86}}
@@ -159,7 +159,7 @@ def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
         x=alt.X("batch_size:O", title="Batch size", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("engine:N", sort=present),
     )
-    color = engine_color(engines, rows)
+    color = color_of(engines, rows)
     known = [row for row in rows if row["pss"] is not None]
     valid, hollow = base.transform_filter("datum.valid"), base.transform_filter("!datum.valid")
     peak = alt.Y("memory:Q", title="Memory of the process (MiB)")
@@ -192,7 +192,7 @@ def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
                 scale=log_scale(padding=0),
             ),
             y=alt.Y("share:Q", title="Share of calls", axis=alt.Axis(format="%")),
-            color=engine_color(engines, rows),
+            color=color_of(engines, rows),
         )
     )
     return finish(
@@ -214,7 +214,7 @@ def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], abou
     )
     machine = alt.Chart(alt.InlineData(values=speed)).mark_line(color=MUTED, strokeWidth=1, opacity=0.7)
     layers = [machine.encode(x="started:Q", y=y)] if speed else []
-    layers += [quiet.encode(y=y, color=engine_color(engines, rows)), cross.encode(y=y)]
+    layers += [quiet.encode(y=y, color=color_of(engines, rows)), cross.encode(y=y)]
     notes = ("grey line: a fixed small computation, the machine's own speed" if speed else "") + (
         "; crosses: rounds that something else disturbed" if not all(row["valid"] for row in rows) else ""
     )
@@ -226,7 +226,7 @@ def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], abou
     )
 
 
-def _points(base: alt.Chart, y: alt.Y, color: alt.Color) -> list[alt.Chart]:
+def points_of(base: alt.Chart, y: alt.Y, color: alt.Color) -> list[alt.Chart]:
     """Return the filled and the hollow points of a chart."""
     return [
         base.transform_filter(test).mark_point(size=70, **filling).encode(y=y, color=color)
@@ -251,7 +251,7 @@ def _told_rounds(rows: list[Row]) -> str:
     return f"Rounds over time. {len(rows)} slices are drawn, {disturbed} of them disturbed."
 
 
-def engine_color(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
+def color_of(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
     """Return the colour that an engine has in every chart; a legend only where there is something to tell apart."""
     present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
     legend = alt.Legend(title="Engine", values=present, symbolOpacity=1) if always or len(present) > 1 else None
@@ -264,7 +264,7 @@ def _distinct(rows: list[Row], column: str, *, ordered: bool = True) -> list[Any
 
 
 def finish(chart: Any, title: str, subtitle: list[str], alt: str, height: int = HEIGHT) -> dict[str, Any]:
-    """Return the specification with what every picture has: its title, its figures in words, its size and look."""
+    """Return a chart's specification with its title, what it shows in words, and the look of all."""
     specification: dict[str, Any] = chart.to_dict(validate=VALIDATE)
     return specification | {
         "description": alt,

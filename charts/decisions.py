@@ -10,6 +10,7 @@ from ortbench.charts import decision_frames as frames
 from ortbench.charts import decision_marks as marks
 from ortbench.charts.hollow import UNDECIDED, standing
 from ortbench.charts.record_frames import round_rows, sample_rows, speed_rows
+from ortbench.charts.roofline_marks import roofline_chart, roofline_rows
 from ortbench.results.schema import PlannedCell, RoundRecord
 from ortbench.results.summary import CellSummary, Summary
 
@@ -65,6 +66,9 @@ def decision_pictures(summary: Summary, name: str, record: Record | None, *, eve
             yield Picture(
                 "speedup", marks.speedup_chart(rows, engines, summary.baseline, place, interval), threads=count
             )
+        if rows := roofline_rows(own):
+            peaks = next(each for each in summary.peaks if (each.threads, each.instances) == own[0].key.layout)
+            yield Picture("roofline", roofline_chart(rows, peaks, engines, place), threads=count)
         if rows := frames.scaling_rows(cells) if count == counts[-1] else []:
             yield from _scaling(rows, engines, about, every=every)
         if count == counts[-1] or len(cells) <= _SMALL_STUDY:

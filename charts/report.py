@@ -35,7 +35,7 @@ _BRACKETS = {
 }
 # The headings of the page, and the kinds of picture that stand below each; what is not named is of the gallery.
 _DECIDING = ("whose-advantage", "speedup", "fastest-engine", "latency-vs-throughput", "scaling")
-_RECORD = ("samples", "rounds", "first-use", "memory")
+_RECORD = ("samples", "rounds", "first-use", "memory", "roofline")
 _GROUPS = ("What to choose", "Threads and batch sizes", "Behind the figures")
 
 

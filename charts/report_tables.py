@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ortbench.results.attainable import roof_lines
 from ortbench.results.lanes import accuracy
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
-from ortbench.results.used import used_columns
+from ortbench.results.used import used_columns, used_text, used_value
 from ortbench.units import format_significant
 
 
@@ -65,6 +66,11 @@ _RESULT = (
     "launches",
     "peak MiB",
 )
+_OF_PEAK = (
+    "Of peak: the floating-point operations that an engine does in a second, as counted from the model, over what the "
+    "machine allows at the same threads and instances: the lower of its measured matrix product and of its measured "
+    "memory bandwidth times the operations that the model has for each byte."
+)
 _COLD = ("import s", "load s", "first call ms", "until steady s")
 
 
@@ -73,14 +79,15 @@ def report_tables(summary: Summary) -> list[ReportTable]:
     arms = [(cell, arm) for cell in summary.cells for arm in cell.arms]
     used = used_columns(summary)
     rows = [_row(cell, arm, _result(arm, used)) for cell, arm in arms]
-    tables = [_table("Every figure", (*_PLACE, *_RESULT, *used.values()), rows)]
+    notes = _about_roofs(summary)
+    tables = [_table("Every figure", (*_PLACE, *_RESULT, *used.values()), rows, notes)]
     cold = [(cell, arm) for cell, arm in arms if arm.cold and not arm.twin]
     if cold:
         tables.append(_table("First use", _PLACE + _COLD, [_row(cell, arm, _first_use(arm)) for cell, arm in cold]))
     return tables
 
 
-def _table(title: str, headings: Sequence[str], rows: list[TableRow]) -> ReportTable:
+def _table(title: str, headings: Sequence[str], rows: list[TableRow], notes: Sequence[str] = ()) -> ReportTable:
     """Return a table without the columns that say nothing: empty ones, and a place that all rows have in common."""
     kept = [
         place
@@ -89,7 +96,7 @@ def _table(title: str, headings: Sequence[str], rows: list[TableRow]) -> ReportT
         if texts != {""} and not (heading in _ONCE and len(texts) == 1)
     ]
     rows = [replace(row, cells=[row.cells[place] for place in kept]) for row in rows]
-    return ReportTable(title, [headings[place] for place in kept], rows)
+    return ReportTable(title, [headings[place] for place in kept], rows, notes=notes)
 
 
 def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
@@ -120,8 +127,13 @@ def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
         *(Cell(text, parity.get(name)) for text, name in zip(accuracy(arm), ("cosine", "top1_agreement"), strict=True)),
         Cell(str(arm.launches), arm.launches) if arm.launches else Cell(""),
         _number(arm.memory_mib),
-        *(_number(getattr(arm, name)) for name in used),
+        *(Cell(used_text(arm, name), used_value(arm, name)) for name in used),
     ]
+
+
+def _about_roofs(summary: Summary) -> list[str]:
+    lines = roof_lines(summary)
+    return [_OF_PEAK, *(f"{line[:1].upper()}{line[1:]}." for line in lines)] if lines else []
 
 
 def _first_use(arm: ArmSummary) -> list[Cell]:

@@ -8,9 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """One convolution or matrix product.
+
+    Attributes:
+        operands: the two tensors that are multiplied.
+        elements: how many numbers these and the output have.
+    """
+
+    output: str
+    operands: tuple[str, str]
+    flops: int
+    elements: tuple[int, int, int]
+
+
+class UnknownShapeError(Exception):
+    """A shape that is needed is not known; the argument is the tensor's name."""
 
 
 def node_flops(graph: Any) -> dict[str, int] | None:
@@ -22,20 +42,39 @@ def node_flops(graph: Any) -> dict[str, int] | None:
     Returns:
         None where a shape that is needed is not known.
     """
+    try:
+        return {product.output: product.flops for product in products(graph)}
+    except UnknownShapeError:
+        return None
+
+
+def products(graph: Any) -> list[Product]:
+    """Return every convolution and matrix product of a graph; see `node_flops`.
+
+    Raises:
+        UnknownShapeError: one of their shapes is not known.
+    """
     shapes = _shapes(graph)
-    counted: dict[str, int] = {}
+
+    def shape_of(name: str) -> Shape:
+        if name not in shapes:
+            raise UnknownShapeError(name)
+        return shapes[name]
+
+    found = []
     for node in graph.node:
         count = _COUNTERS.get(node.op_type)
         if count is None:
             continue
-        operands = [shapes.get(name) for name in node.input]
-        output = shapes.get(node.output[0])
         # Scales and zero points stand between the operands of quantised forms.
-        first, second = (0, 3) if node.op_type in _SCALED else (0, 1)
-        if output is None or len(operands) <= second or operands[first] is None or operands[second] is None:
-            return None
-        counted[node.output[0]] = count(node, operands[first] or (), operands[second] or (), output)
-    return counted
+        places = (0, 3) if node.op_type in _SCALED else (0, 1)
+        if len(node.input) <= places[1]:
+            raise UnknownShapeError(node.output[0])
+        first, second = (node.input[place] for place in places)
+        one, other, output = shape_of(first), shape_of(second), shape_of(node.output[0])
+        elements = (math.prod(one), math.prod(other), math.prod(output))
+        found.append(Product(node.output[0], (first, second), count(node, one, other, output), elements))
+    return found
 
 
 def _shapes(graph: Any) -> dict[str, Shape]:

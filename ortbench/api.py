@@ -52,6 +52,7 @@ from ortbench.runner.planning import (
 from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.resume import check_same_study, read_earlier
+from ortbench.runner.roofs import find_roofs
 from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
 from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
@@ -171,26 +172,35 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
             now = with_artifacts(study.run, artifacts)
             check_same_study(planned.before, now, folder, may_be_spent=planned.explain is not None)
         study.build(artifacts)
-        run = planned.spent.run if planned.spent else _measured(study, plan)
+        run, cut_short = (planned.spent.run, False) if planned.spent else _measured(study, plan)
     # From the record, not from memory: what is printed is what can be rebuilt.
     results = load_results(folder)
     with writing_to(folder):
         write_derived(folder, results.summary)
-    comparison = Comparison(folder, run, results)
+    comparison = Comparison(folder, run, results, cut_short=cut_short)
     if planned.explain is None or comparison.interrupted:
         return comparison
     return _explained(comparison, study, planned.explain)
 
 
-def _measured(study: Study, plan: StudyPlan) -> Run:
-    """Measure, once the reference has shown that it can run the model at all."""
+def _measured(study: Study, plan: StudyPlan) -> tuple[Run, bool]:
+    """Measure, once the reference has shown that it can run the model at all; then measure the machine's roofs.
+
+    Returns:
+        run.json's content, and whether the second was interrupted: that loses nothing that was measured.
+    """
     smallest = plan.settings.batch_sizes[0]
     if study.reference is not None and inputs_mib(plan.source, smallest) < available_mib():
         # What the reference cannot run, no arm needs to try; nothing has been written yet.
         study.reference.outputs(smallest)
         inspect_model(study, smallest)
     study.begin()
-    return study.measure()
+    if study.measure().state == "interrupted":
+        return study.run, False
+    try:
+        return find_roofs(study), False
+    except KeyboardInterrupt:
+        return study.run, True
 
 
 def _explained(comparison: Comparison, study: Study, cell: CellKey) -> Comparison:
@@ -212,7 +222,13 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
     before = planned.before
     record.continue_from(before.rounds, before.launches)
     record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
-    run = msgspec.structs.replace(run, created=before.run.created, command=before.run.command, time_s=before.run.time_s)
+    run = msgspec.structs.replace(
+        run,
+        created=before.run.created,
+        command=before.run.command,
+        time_s=before.run.time_s,
+        roofline=before.run.roofline,
+    )
     return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
 
 

@@ -77,7 +77,7 @@ class Comparison:
     Attributes:
         folder: the results folder; it holds everything measured, however the study ended.
         explanation: of the cell that was to be profiled; None where none was.
-        cut_short: the profiling was interrupted, after the study.
+        cut_short: the profiling or the roofs were interrupted, after the study.
     """
 
     folder: Path

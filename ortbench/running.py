@@ -87,9 +87,10 @@ def time_line(run: Run) -> str:
         parts["the finals' own starting and warming up"] = max(0.0, finals - finals_inside)
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
     share, parent = (inside / total if total else 0.0), (cpu / inside if inside else 0.0)
+    roofs = f"; the machine's roofs took {format_seconds(run.time_s['roofs'])} more" if "roofs" in run.time_s else ""
     return (
         f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({worded}); "
-        f"ortbench itself used {parent:.1%} of a CPU while engines ran"
+        f"ortbench itself used {parent:.1%} of a CPU while engines ran{roofs}"
     )
 
 

@@ -82,6 +82,11 @@ def format_significant(value: float, digits: int = 3) -> str:
     return f"{value:.{max(decimals, 0)}f}"
 
 
+def percent(share: float) -> str:
+    """Write a share with two significant digits, or all of a whole percentage: `56%`, `112%`, `0.40%`."""
+    return f"{format_significant(100 * share, 2)}%"
+
+
 def format_bytes(count: float) -> str:
     """Write a size in binary units: `97.5 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ortbench.results.agreement import parity_notes, telling_parity
+from ortbench.results.attainable import arm_share, roof_notes
 from ortbench.results.decomposition import best_against_best
 from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
@@ -97,8 +98,9 @@ def summarize(
         resolution=resolved,
         spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
         drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
-        notes=(*notes, *lane_notes(cells)),
         best=best_against_best(cells, run.baseline, finals),
+        notes=(*notes, *lane_notes(cells), *roof_notes(run.roofline, [cell.precision for cell in cells])),
+        peaks=run.roofline.peaks if run.roofline else (),
     )
 
 
@@ -139,7 +141,12 @@ def _cell(cell: PlannedCell, run: Run, records: dict[_ArmId, _ArmRecord]) -> Cel
     last = {arm: found.launches[-1] for arm in cell.arms if (found := records[cell.key.id, arm]).launches}
     unequal = marks(last, run.baseline)
     arms = tuple(
-        msgspec.structs.replace(arm, marks=arm.marks + unequal.get(ArmKey(arm.engine, arm.twin), ())) for arm in arms
+        msgspec.structs.replace(
+            arm,
+            marks=arm.marks + unequal.get(ArmKey(arm.engine, arm.twin), ()),
+            roofline=arm_share(run.roofline, cell.key, arm),
+        )
+        for arm in arms
     )
     return CellSummary(**msgspec.structs.asdict(cell.key), arms=arms)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results import best_rows
+from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.summary import ArmSummary, Summary
@@ -78,4 +79,4 @@ def _notes(summary: Summary) -> Iterator[str]:
         yield f"- this run tells differences of {summary.resolution:.1%} and more"
     yield from (f"- {escape(line)}" for line in differing_versions(summary))
     yield from (f"- unequal: {escape(sentence)}" for sentence in told_marks(summary))
-    yield from (f"- {escape(note)}" for note in summary.notes)
+    yield from (f"- {escape(line)}" for line in (*roof_lines(summary), *summary.notes))

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ortbench.results.roofline import Roofline
+
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "failed", "invalid", "skipped"]
@@ -34,6 +36,11 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
         extras += "" if self.precision == "fp32" else f"-{self.precision}"
         extras += "" if self.allocator == "default" else f"-{self.allocator}"
         return f"b{self.batch_size}-t{self.threads}{extras}"
+
+    @property
+    def layout(self) -> tuple[int, int]:
+        """Threads and instances."""
+        return self.threads, self.instances
 
     @property
     def launch(self) -> tuple[str, int, int, str]:
@@ -76,7 +83,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         machine, versions, environment: see `runner/machine.py`.
         artifact: the ONNX file, the first lane's where there are several; artifacts: each by its precision.
         git_commit: of the repository in whose folder the command ran, if any.
-        time_s: wall seconds by what they were spent on.
+        time_s: wall seconds by what they were spent on; `roofs` are not part of `total`.
+        roofline: the model's work and the machine's roofs; None where nothing was measured that has any.
         notes: what a reader should know, in words.
     """
 
@@ -98,6 +106,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[PlannedCell, ...]
     time_s: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+    roofline: Roofline | None = None
 
 
 class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ortbench.results.ratio import Ratio
+from ortbench.results.roofline import Peaks, Share
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
 from ortbench.results.verdicts import Verdict
 from ortbench.units import quantity
@@ -59,6 +60,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
+        roofline: its share of what the machine's roofs allow; None where that is not known.
     """
 
     engine: str
@@ -84,6 +86,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     joules_per_item: float | None = None
     marks: tuple[str, ...] = ()
     instance_latency_ms: tuple[float, ...] = ()
+    roofline: Share | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
@@ -203,6 +206,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         notes: what a reader should know, in words.
         best: every engine in its best way, for each lane, batch size and objective; empty where allocators and
             instances do not vary.
+        peaks: the machine's roofs, by threads and instances; empty where none were measured.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -217,6 +221,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     drift: float | None = None
     notes: tuple[str, ...] = ()
     best: tuple[BestAgainstBest, ...] = ()
+    peaks: tuple[Peaks, ...] = ()
 
 
 def arm_label(arm: ArmKey) -> str:

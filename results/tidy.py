@@ -46,6 +46,10 @@ COLUMNS: dict[str, type] = {
     "gpu_memory_mib": float,
     "joules_per_item": float,
     "marks": str,
+    "share_of_peak": float,
+    "gflop_per_s": float,
+    "attainable_gflop_per_s": float,
+    "flop_per_byte": float,
 }
 
 Row = dict[str, Any]
@@ -86,7 +90,7 @@ def _cell(value: Any) -> Any:
 
 
 def _row(cell: CellSummary, arm: ArmSummary) -> Row:
-    latency, speedup, parity = arm.latency_ms, arm.speedup, arm.parity or {}
+    latency, speedup, parity, roof = arm.latency_ms, arm.speedup, arm.parity or {}, arm.roofline
     low, high = latency.ci95 if latency and latency.ci95 else (None, None)
     speedup_low, speedup_high = speedup.ci95 if speedup and speedup.ci95 else (None, None)
     return {
@@ -126,4 +130,8 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "gpu_memory_mib": arm.gpu_memory_mib,
         "joules_per_item": arm.joules_per_item,
         "marks": MARK_SEPARATOR.join(arm.marks) or None,
+        "share_of_peak": roof.share if roof else None,
+        "gflop_per_s": roof.achieved_gflop_per_s if roof else None,
+        "attainable_gflop_per_s": roof.attainable_gflop_per_s if roof else None,
+        "flop_per_byte": roof.intensity if roof else None,
     }

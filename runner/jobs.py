@@ -153,6 +153,21 @@ class Reference:
             worker.ask(load, protocol.Loaded, _LOAD_TIMEOUT_S)
             return worker.ask(request, protocol.Inspected, timeout_s)
 
+    def count_work(self, lanes: Sequence[str]) -> protocol.WorkCounted:
+        """Return what the model must do for one item; this process has what it takes to tell already.
+
+        Raises:
+            OrtbenchError: the process is not there any more, or could not do it.
+        """
+        if self._broken:
+            raise ModelError(self._broken)
+        self._worker.wake()
+        try:
+            request = protocol.CountWork(source=self._source, lanes=tuple(lanes))
+            return self._worker.ask(request, protocol.WorkCounted, _LOAD_TIMEOUT_S)
+        finally:
+            self._worker.park()
+
     def outputs(self, batch_size: int) -> Path:
         """Return the file with the reference outputs of one batch size, made at the first asking.
 

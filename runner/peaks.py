@@ -1,52 +1,109 @@
-"""The machine's roofs: peak arithmetic and memory bandwidth, measured in a worker with the study's threads and CPUs."""
+"""Inside a worker: the machine's roofs, peak arithmetic and memory bandwidth, on this process's CPUs.
+
+A roof is what was reached at best, by the best of several ways, as one library may be held back on one processor. Every
+way has a stretch of time of its own, which all instances begin together, so that each is measured while the others
+are at the same.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ortbench.results.roofline import Peaks
+from ortbench.runner import protocol
+from ortbench.runner.meeting import Meeting
 
-_SIZE = 2048
-# Far beyond any cache, for all threads together.
-_ARRAY_BYTES = 128 << 20
-_REPETITIONS = 8
+_Matrix = NDArray[np.float32]
+
+_STRETCH_S = 0.15
+_LEAST_CALLS = 3
+_ITEM_BYTES = 4
+# More threads need larger matrices to be busy all the time.
+_SIDES = ((4, 512), (64, 1024))
+_LARGEST_SIDE = 2048
 
 
-def measure_peaks(threads: int) -> Peaks:
-    """Return both roofs; about two seconds. The BLAS library's threads are the environment's, set before it loaded."""
-    return Peaks(threads=threads, gflop_per_s=_gflop_per_s(), gbyte_per_s=_gbyte_per_s(threads))
+def measure_peaks(request: protocol.MeasurePeaks) -> protocol.PeaksMeasured:
+    """Measure both; about two seconds. The BLAS library's threads are the environment's, set before it loaded."""
+    meeting = Meeting(request.meeting) if request.meeting else None
+    # Memory first: the libraries' threads spin for a while after a product.
+    streams = dict(_streams(request.threads, request.array_bytes, meeting))
+    products = {}
+    for side in sides(request.threads):
+        left, right = np.random.default_rng(0).standard_normal((2, side, side), dtype=np.float32)
+        for name, multiply in _products(left, right, request.threads):
+            products[f"{name}, {side} x {side}"] = 2 * side**3 / _best_s(multiply, meeting) / 1e9
+    return protocol.PeaksMeasured(gflop_per_s=products, gbyte_per_s=streams)
 
 
-def _gflop_per_s() -> float:
-    generator = np.random.default_rng(0)
-    left, right = (generator.standard_normal((_SIZE, _SIZE), dtype=np.float32) for _ in range(2))
+def sides(threads: int) -> tuple[int, int]:
+    """Return the sides of the square matrices to try: one that caches hold, and one of four times as many numbers."""
+    side = next((side for limit, side in _SIDES if threads < limit), _LARGEST_SIDE)
+    return side, 2 * side
+
+
+def _products(left: _Matrix, right: _Matrix, threads: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield each library that is here with its product of two matrices."""
     product = np.empty_like(left)
-    seconds = _best(lambda: np.matmul(left, right, out=product))
-    return 2 * _SIZE**3 / seconds / 1e9
+    yield "numpy", lambda: np.matmul(left, right, out=product)
+    with contextlib.suppress(ImportError):
+        yield "onnxruntime", _onnxruntime_product(left, right, threads)
 
 
-def _gbyte_per_s(threads: int) -> float:
-    """Sum two arrays into a third, each thread its own part: numpy itself uses one thread and lets others run."""
-    length = _ARRAY_BYTES // 4 // threads
-    parts = [tuple(np.ones(length, dtype=np.float32) for _ in range(3)) for _ in range(threads)]
+def _onnxruntime_product(left: _Matrix, right: _Matrix, threads: int) -> Callable[[], object]:
+    """Return a product with fixed weights, which ONNX Runtime lays out for its kernels beforehand, as in a model."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    shape = list(left.shape)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(right, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("x", onnxruntime.OrtValue.ortvalue_from_numpy(left))
+    binding.bind_ortvalue_output("y", onnxruntime.OrtValue.ortvalue_from_numpy(np.empty_like(left)))
+    return lambda: session.run_with_iobinding(binding)
+
+
+def _streams(threads: int, array_bytes: int, meeting: Meeting | None) -> Iterator[tuple[str, float]]:
+    """Yield GB/s of copying and of adding, as in STREAM: bytes read and written, each array once.
+
+    Each thread has its own part: numpy itself uses one thread, and lets others run meanwhile. Source: McCalpin, Memory
+    bandwidth and machine balance in current high performance computers, IEEE TCCA newsletter, 1995.
+    """
+    length = max(1, array_bytes // _ITEM_BYTES // threads)
     with ThreadPoolExecutor(threads) as pool:
+        # Memory belongs to the node of the thread that first writes to it.
+        parts = list(pool.map(lambda _: [np.ones(length, dtype=np.float32) for _ in range(3)], range(threads)))
+        kernels: dict[str, tuple[int, Callable[[list[_Matrix]], object]]] = {
+            "copy": (2, lambda part: np.copyto(part[2], part[0])),
+            "add": (3, lambda part: np.add(part[0], part[1], out=part[2])),
+        }
+        for name, (arrays, kernel) in kernels.items():
+            seconds = _best_s(lambda kernel=kernel: list(pool.map(kernel, parts)), meeting)  # type: ignore[misc]
+            yield name, arrays * _ITEM_BYTES * length * threads / seconds / 1e9
 
-        def add_all() -> None:
-            for _ in pool.map(lambda part: np.add(part[0], part[1], out=part[2]), parts):
-                pass
 
-        seconds = _best(add_all)
-    return 3 * 4 * length * threads / seconds / 1e9
-
-
-def _best(action: Callable[[], object]) -> float:
-    """Return the shortest of several times in s: a roof is what was reached once."""
-    times = []
-    for _ in range(_REPETITIONS):
+def _best_s(action: Callable[[], object], meeting: Meeting | None) -> float:
+    """Return the shortest of the times that fit into a stretch, which all instances begin together."""
+    action()
+    if meeting is not None:
+        meeting.wait()
+    times: list[float] = []
+    while sum(times) < _STRETCH_S or len(times) < _LEAST_CALLS:
         started = time.perf_counter()
         action()
         times.append(time.perf_counter() - started)

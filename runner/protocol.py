@@ -11,7 +11,9 @@ from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.inputs import Part
 from ortbench.models.parity import Parity, Tolerance
+from ortbench.models.spec import ModelSource
 from ortbench.models.special_values import SpecialValues
+from ortbench.results.roofline import Work
 from ortbench.runner.meeting import MeetingPlace
 
 
@@ -225,6 +227,40 @@ class SentinelTimed(Message):
     duration_ns: int
 
 
+class CountWork(Message):
+    """Count what the model must do for one item, in each of these lanes."""
+
+    source: ModelSource
+    lanes: tuple[str, ...]
+
+
+class WorkCounted(Message):
+    """The work by lane; none, and why, where it cannot be counted."""
+
+    work: dict[str, Work]
+    reason: str | None = None
+
+
+class MeasurePeaks(Message):
+    """Measure how fast products of matrices and moving large arrays can be, with so many threads.
+
+    Attributes:
+        array_bytes: of each of the three arrays that are moved.
+        meeting: where the instances meet before each measurement; None for the only one.
+    """
+
+    threads: int
+    array_bytes: int
+    meeting: MeetingPlace | None = None
+
+
+class PeaksMeasured(Message):
+    """What each way of doing it reached at best, by its name."""
+
+    gflop_per_s: dict[str, float]
+    gbyte_per_s: dict[str, float]
+
+
 class Profile(Message):
     """Run so many calls of the bound batch under the library's profiler, and time as many without it."""
 
@@ -252,7 +288,20 @@ class Failed(Message):
 
 
 Request = (
-    Probe | Export | Build | Load | MakeReference | Prepare | Inspect | Bisect | Preprocess | Slice | Sentinel | Profile
+    Probe
+    | Export
+    | Build
+    | Load
+    | MakeReference
+    | Prepare
+    | Inspect
+    | Bisect
+    | Preprocess
+    | Slice
+    | Sentinel
+    | CountWork
+    | MeasurePeaks
+    | Profile
 )
 Reply = (
     Probed
@@ -266,6 +315,8 @@ Reply = (
     | Preprocessed
     | Samples
     | SentinelTimed
+    | WorkCounted
+    | PeaksMeasured
     | Profiled
     | Failed
 )

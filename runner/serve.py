@@ -25,11 +25,13 @@ from ortbench.runner import protocol
 from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
 from ortbench.runner.checking import check_batches, expected_outputs, run_batch
+from ortbench.runner.counting import count_work
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
 from ortbench.runner.machine import count_threads, loaded_allocator
 from ortbench.runner.meeting import Meeting
+from ortbench.runner.peaks import measure_peaks
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
 from ortbench.runner.timing import time_calls, warm_up
@@ -77,8 +79,14 @@ def _carry_out(  # noqa: PLR0911 - one a request
             return _job(request)
 
 
-def _job(
-    request: protocol.Export | protocol.Build | protocol.Probe | protocol.Bisect | protocol.Preprocess,
+def _job(  # noqa: PLR0911 - one a request
+    request: protocol.Export
+    | protocol.Build
+    | protocol.Probe
+    | protocol.Bisect
+    | protocol.Preprocess
+    | protocol.CountWork
+    | protocol.MeasurePeaks,
 ) -> protocol.Reply:
     """Do what needs no engine loaded."""
     match request:
@@ -90,6 +98,10 @@ def _job(
             return protocol.Bisected(found=bisect(request))
         case protocol.Preprocess():
             return preprocess(request)
+        case protocol.CountWork():
+            return count_work(request)
+        case protocol.MeasurePeaks():
+            return measure_peaks(request)
         case protocol.Probe(targets=targets):
             probes = (find_engine(name).implementation().probe(target) for name, target in targets)
             return protocol.Probed(availability=tuple(probes))

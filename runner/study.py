@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from ortbench.results.derive import summarize
 from ortbench.results.folder import RUN_FILE, write_json, writing_to
+from ortbench.results.roofline import Roofline
 from ortbench.results.schema import (
     ArmKey,
     ArtifactRecord,
@@ -147,6 +150,13 @@ class Study:
         self.run = self._ended(state)
         self._save(self.run)
         return self.run
+
+    def keep_roofline(self, roofline: Roofline) -> None:
+        """Put the model's work and the machine's roofs on record."""
+        spent_s = self.record.time_s.get("roofs", 0.0)
+        time_s = {**self.run.time_s, **({"roofs": round(spent_s, 3)} if spent_s else {})}
+        self.run = msgspec.structs.replace(self.run, roofline=roofline, time_s=time_s)
+        self._save(self.run)
 
     def summary(self) -> Summary:
         """Return the summary of what was measured so far."""

@@ -39,6 +39,19 @@ def caches(root: Path = ROOT) -> list[str]:
     return found
 
 
+def last_cache_bytes(root: Path = ROOT) -> int:
+    """Return the size of the first CPU's largest cache; 0 where the system does not tell."""
+    sizes = [parse_size(text.rpartition(" ")[2]) for text in caches(root)]
+    return max(sizes, default=0)
+
+
+def parse_size(text: str) -> int:
+    """Return the kernel's size in bytes: `32768K` is 32 MiB; 0 for anything else."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "")
+    return int(number) * units.get(unit, 1) if number.isdecimal() else 0
+
+
 def smt_active(root: Path = ROOT) -> bool | None:
     """Return whether two hardware threads share a core."""
     return {"1": True, "0": False}.get(read_text(root / _CPU / "smt/active"))

@@ -58,6 +58,18 @@ class Team:
             own = msgspec.structs.replace(request, threads=place.threads)
             worker.send(protocol.Load(engine=engine, request=own, meeting=self._meeting_place(index)))
 
+    def ask_peaks(self, array_bytes: int, timeout_s: float) -> list[protocol.PeaksMeasured]:
+        """Have every instance measure what its CPUs reach, all at the same time; `array_bytes` are of each.
+
+        Raises:
+            OrtbenchError: as `ask` does.
+        """
+        requests = [
+            protocol.MeasurePeaks(threads=place.threads, array_bytes=array_bytes, meeting=self._meeting_place(index))
+            for index, place in enumerate(self._places)
+        ]
+        return self.ask(requests, protocol.PeaksMeasured, timeout_s)
+
     def ask(self, requests: Sequence[protocol.Message], reply: type[_Reply], timeout_s: float) -> list[_Reply]:
         """Send each instance its request and block until all have answered; see `Worker.ask`.
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import onnx
 import pytest
 
+from ortbench.engines.graph_work import count_model
 from ortbench.errors import ExportError
 from ortbench.export.artifact import Manifest, read_artifact
 from ortbench.export.cache import list_cache
 from ortbench.export.exporter import ExportRequest, export_identity
 from ortbench.models.catalog import find_model
 from ortbench.models.files import file_sha256
+from ortbench.models.work import count_module
 from ortbench.runner.jobs import run_export
 from tests.conftest import CommandLine
 
@@ -50,6 +52,12 @@ def test_an_artifact_is_a_checked_model_with_its_manifest(folder: Path) -> None:
     assert all(parity.ok for parity in found.parity.values())
     # 8 filters of 3x3x3 at 16x16 places and a matrix of 8x10; a multiply-add counts two.
     assert found.flops_per_item == 2 * (8 * 27 * 256 + 8 * 10)
+
+
+def test_the_file_does_the_work_that_the_module_does(folder: Path) -> None:
+    made = onnx.load(folder / "model.onnx")
+    assert count_model(made, SOURCE) == count_module(SOURCE)
+    assert count_module(SOURCE).flops_per_item == manifest(folder).flops_per_item
 
 
 @pytest.mark.parametrize(("exporter", "opset"), [("dynamo", 20), ("torchscript", 17)])
