@@ -27,7 +27,7 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
     base = alt.Chart(alt.InlineData(values=placed)).encode(x=batch_axis(tuple(_distinct(rows, "batch_size"))))
     ticks = log_ticks([1, *(row[name] for row in rows for name in ("ratio_low", "ratio_high"))])
     y = alt.Y("ratio:Q", title=f"Speedup over {baseline}", scale=log_scale(), axis=log_axis(ticks))
-    color = _color(engines, rows)
+    color = engine_color(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     bar = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("ratio_low:Q"), y2="ratio_high:Q", color=color)
     points = _points(base, y, color)
@@ -37,7 +37,7 @@ def speedup_chart(rows: list[Row], engines: Sequence[str], baseline: str, about:
     same = alt.Chart(alt.InlineData(values=[{"one": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED).encode(y="one:Q")
     bounded = any(row["ratio_low"] != row["ratio_high"] for row in rows)
     notes = [f"vertical lines: {interval}" if bounded else "without intervals: too few launches, or none given"]
-    return _finish(
+    return finish(
         alt.layer(same, line, bar, *text, *points),
         "Speedup vs Batch size",
         [about, *lines_of([*notes, "dashed: as fast as the baseline", hollow_note(rows)])],
@@ -54,7 +54,7 @@ def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     front = base.transform_filter("datum.front")
     line = front.mark_line(color=MUTED, strokeDash=[5, 4], interpolate="step-after").encode(x=x, y=y)
     opacity = alt.condition("datum.front", alt.value(1), alt.value(0.35))
-    points = _points(base.encode(x=x, opacity=opacity), y, _color(engines, rows))
+    points = _points(base.encode(x=x, opacity=opacity), y, engine_color(engines, rows))
     chosen = base.transform_filter("datum.chosen")
     ring = chosen.mark_point(size=260, color=MUTED, strokeWidth=2).encode(x=x, y=y)
     name = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", lineBreak="\n").encode(
@@ -62,7 +62,7 @@ def pareto_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     )
     outline = chosen.mark_text(dx=14, align="left", fontSize=12, fontWeight="bold", lineBreak="\n", **OUTLINE)
     notes = ["dashed: the front, where more throughput costs latency", "ring: the most throughput for its latency"]
-    return _finish(
+    return finish(
         alt.layer(line, *points, ring, outline.encode(x=x, y=y, text="label:N"), name),
         "Latency vs Throughput",
         [about, *lines_of([*notes, hollow_note(rows)])],
@@ -76,14 +76,14 @@ def scaling_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
     """Return the share of each thread's power that is used, against the thread count; the ideal line is 100 %."""
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=thread_axis())
     y = alt.Y("efficiency:Q", title="Scaling efficiency", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
-    color = _color(engines, rows)
+    color = engine_color(engines, rows)
     line = base.mark_line(strokeWidth=2).encode(y=y, color=color)
     few = len(_distinct(rows, "threads")) * len(_distinct(rows, "engine")) <= 12
     text = base.mark_text(dy=-12, fontSize=_LABEL_SIZE).encode(y=y, text="efficiency_label:N", color=color)
     ideal = alt.Chart(alt.InlineData(values=[{"ideal": 1}])).mark_rule(strokeDash=[5, 4], color=MUTED)
     layers = [ideal.encode(y="ideal:Q"), line, *([text] if few else []), *_points(base, y, color)]
     notes = ["latency with one thread ÷ (threads · latency with so many)", "dashed: ideal", hollow_note(rows)]
-    return _finish(
+    return finish(
         alt.layer(*layers),
         "Threads vs Scaling efficiency",
         [about, *lines_of(notes)],
@@ -99,7 +99,7 @@ def winner_chart(rows: list[Row], unwon: list[Row], engines: Sequence[str], abou
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         x=thread_axis(), y=alt.Y("batch_size:O", title="Batch size", sort="ascending")
     )
-    color = _color(engines, rows, always=True)
+    color = engine_color(engines, rows, always=True)
     tiles = base.transform_filter("datum.valid").mark_rect(stroke="white").encode(color=color)
     # A band's whole width would put neighbours' frames onto each other.
     inset: dict[str, Any] = {"width": {"band": 0.94}, "height": {"band": 0.86}}
@@ -112,7 +112,7 @@ def winner_chart(rows: list[Row], unwon: list[Row], engines: Sequence[str], abou
     layers = [tiles, frames.encode(color=color), text, *([empty.encode(text="why:N")] if unwon else [])]
     notes = ["figures: how far it leads the next"]
     notes += ["hollow and ?: the lead may be chance"] if not all(row["valid"] for row in rows) else []
-    return _finish(
+    return finish(
         alt.layer(*layers),
         "The fastest engine",
         [about, *lines_of(notes)],
@@ -143,7 +143,7 @@ def cold_chart(rows: list[Row], about: str) -> dict[str, Any]:
         )
     )
     height = 40 * len(_distinct(rows, "engine", ordered=False)) + 20
-    return _finish(
+    return finish(
         chart,
         "First use",
         [about, "medians over launches; never part of a comparison"],
@@ -159,7 +159,7 @@ def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
         x=alt.X("batch_size:O", title="Batch size", axis=alt.Axis(labelAngle=0)),
         xOffset=alt.XOffset("engine:N", sort=present),
     )
-    color = _color(engines, rows)
+    color = engine_color(engines, rows)
     known = [row for row in rows if row["pss"] is not None]
     valid, hollow = base.transform_filter("datum.valid"), base.transform_filter("!datum.valid")
     peak = alt.Y("memory:Q", title="Memory of the process (MiB)")
@@ -176,7 +176,7 @@ def memory_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[st
     told += [alt_text("Proportional set size, MiB", known, "engine", "batch_size", "pss")] if known else []
     shown = "full bars: proportional set size; pale: peak resident set" if known else "peak resident set"
     notes = lines_of([f"{shown}, of the whole process, so far as the launch got", hollow_note(rows)])
-    return _finish(alt.layer(*layers), "Memory", [about, *notes], " ".join(told))
+    return finish(alt.layer(*layers), "Memory", [about, *notes], " ".join(told))
 
 
 def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[str, Any]:
@@ -192,10 +192,10 @@ def samples_chart(rows: list[Row], engines: Sequence[str], about: str) -> dict[s
                 scale=log_scale(padding=0),
             ),
             y=alt.Y("share:Q", title="Share of calls", axis=alt.Axis(format="%")),
-            color=_color(engines, rows),
+            color=engine_color(engines, rows),
         )
     )
-    return _finish(
+    return finish(
         chart,
         "Distribution of calls",
         [about, "every call of the rounds that count"],
@@ -214,11 +214,11 @@ def rounds_chart(rows: list[Row], speed: list[Row], engines: Sequence[str], abou
     )
     machine = alt.Chart(alt.InlineData(values=speed)).mark_line(color=MUTED, strokeWidth=1, opacity=0.7)
     layers = [machine.encode(x="started:Q", y=y)] if speed else []
-    layers += [quiet.encode(y=y, color=_color(engines, rows)), cross.encode(y=y)]
+    layers += [quiet.encode(y=y, color=engine_color(engines, rows)), cross.encode(y=y)]
     notes = ("grey line: a fixed small computation, the machine's own speed" if speed else "") + (
         "; crosses: rounds that something else disturbed" if not all(row["valid"] for row in rows) else ""
     )
-    return _finish(
+    return finish(
         alt.layer(*layers),
         "Rounds over time",
         [about, *([notes.removeprefix("; ")] if notes else [])],
@@ -251,7 +251,7 @@ def _told_rounds(rows: list[Row]) -> str:
     return f"Rounds over time. {len(rows)} slices are drawn, {disturbed} of them disturbed."
 
 
-def _color(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
+def engine_color(engines: Sequence[str], rows: list[Row], *, always: bool = False) -> alt.Color:
     """Return the colour that an engine has in every chart; a legend only where there is something to tell apart."""
     present = [engine for engine in engines if any(row["engine"] == engine for row in rows)]
     legend = alt.Legend(title="Engine", values=present, symbolOpacity=1) if always or len(present) > 1 else None
@@ -263,7 +263,8 @@ def _distinct(rows: list[Row], column: str, *, ordered: bool = True) -> list[Any
     return sorted(values) if ordered else values
 
 
-def _finish(chart: Any, title: str, subtitle: list[str], alt: str, height: int = HEIGHT) -> dict[str, Any]:
+def finish(chart: Any, title: str, subtitle: list[str], alt: str, height: int = HEIGHT) -> dict[str, Any]:
+    """Return the specification with its title, what is told instead of it, and the look that all have."""
     specification: dict[str, Any] = chart.to_dict(validate=VALIDATE)
     return specification | {
         "description": alt,

@@ -18,6 +18,7 @@ from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
+from ortbench.results.load import arm_load, load_notes
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.placement_marks import placement_marks
@@ -87,7 +88,7 @@ def summarize(run: Run, rounds: Sequence[RoundRecord], launches: Sequence[Launch
         resolution=resolved,
         spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
         drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
-        notes=(*notes, *lane_notes(cells)),
+        notes=(*notes, *lane_notes(cells), *load_notes(cells)),
     )
 
 
@@ -163,6 +164,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         marks=placement_marks(last.placement) if last else (),
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
         instance_latency_ms=instance_medians_ms(record.slices),
+        load=arm_load(record.slices),
     )
 
 

@@ -12,7 +12,7 @@ from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
 _HEADINGS = ("engine", "batch size", "threads", "latency ms [95 %]", "inferences/s", "speedup [95 %]", "verdict")
-_PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default"}
+_PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default", "load": ""}
 
 
 def to_markdown(summary: Summary) -> str:

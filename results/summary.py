@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ortbench.results.loadgen import ArmLoad
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
 from ortbench.results.verdicts import Verdict
 
@@ -57,6 +58,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
+        load: rates and LoadGen's verdicts, where it made the requests.
     """
 
     engine: str
@@ -82,6 +84,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     joules_per_item: float | None = None
     marks: tuple[str, ...] = ()
     instance_latency_ms: tuple[float, ...] = ()
+    load: ArmLoad | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
@@ -99,6 +102,7 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
     instances: int = 1
     mode: str = "single"
     allocator: str = "default"
+    load: str = ""
     arms: tuple[ArmSummary, ...]
 
     @property
@@ -111,6 +115,7 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The cell in words, without its model, e.g. `batch size 16, threads 2, int8`."""
         more = [self.precision] if self.precision != "fp32" else []
         more += [self.allocator] if self.allocator != "default" else []
+        more += [self.load] if self.load else []
         return ", ".join(
             [f"batch size {self.batch_size}", *worded_layout(self.threads, self.instances, self.mode), *more]
         )

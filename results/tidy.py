@@ -46,6 +46,7 @@ COLUMNS: dict[str, type] = {
     "gpu_memory_mib": float,
     "joules_per_item": float,
     "marks": str,
+    "load": str,
 }
 
 Row = dict[str, Any]
@@ -126,4 +127,5 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "gpu_memory_mib": arm.gpu_memory_mib,
         "joules_per_item": arm.joules_per_item,
         "marks": MARK_SEPARATOR.join(arm.marks) or None,
+        "load": cell.load or None,
     }

@@ -58,7 +58,9 @@ class StudyRecord:
         self._journal.append_round(lines)
         for line in lines:
             self._remember(line)
-            self.time_s["inside_calls"] += sum(line.samples_ns) / 1e9
+            # Under arrivals latencies overlap.
+            inside_ns = line.loadgen.busy_ns if line.loadgen else sum(line.samples_ns)
+            self.time_s["inside_calls"] += inside_ns / 1e9
 
     def keep_launches(self, records: Sequence[LaunchRecord]) -> list[LaunchRecord]:
         """Put arms made ready, or ended, on record; return those that take no further part."""

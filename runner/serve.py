@@ -28,6 +28,7 @@ from ortbench.runner.checking import check_batches, expected_outputs, run_batch
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
+from ortbench.runner.load_run import run_load
 from ortbench.runner.machine import count_threads, loaded_allocator
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.pss import LargestPss
@@ -60,6 +61,8 @@ def _carry_out(  # noqa: PLR0911 - one a request
     match request:
         case protocol.Slice():
             return timed_slice(host.engine, request, host.meeting)
+        case protocol.LoadSlice():
+            return run_load(host.engine, request)
         case protocol.Profile(calls=calls):
             return _profile(host.engine, calls)
         case protocol.Sentinel():
