@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ortbench.results.loadgen import ArmLoad, LoadRun
-from ortbench.results.schema import ArmKey, RoundRecord
+from ortbench.results.schema import ArmKey, CellKey, RoundRecord
 from ortbench.results.summary import ArmSummary, CellSummary, arm_label
 
 _NS_PER_S = 1e9
@@ -52,6 +52,15 @@ def _busy(runs: Sequence[LoadRun], offered_ns: int) -> float | None:
     return computed / offered_ns if offered_ns else None
 
 
+def load_marks(load: ArmLoad | None, cell: CellKey) -> tuple[str, ...]:
+    """Return what makes a latency under a load less than a property of the engine."""
+    if load is None or not load.overloaded:
+        return ()
+    return (
+        f"it cannot keep up with {cell.load}, so that its queue grows as long as a run lasts, and its latencies too",
+    )
+
+
 def load_notes(cells: Sequence[CellSummary]) -> list[str]:
     """Return what a reader should know of the cells under a load: who cannot keep up, and what LoadGen objects to."""
     return [note for cell in cells if cell.load for note in _cell_notes(cell)]
@@ -64,17 +73,13 @@ def _cell_notes(cell: CellSummary) -> Iterator[str]:
         if load.overloaded:
             yield (
                 f"{where}: {engine} cannot keep up: {load.offered_per_s:.3g} requests/s arrive and it completes "
-                f"{load.completed_per_s:.3g}; its queue grows as long as a run lasts, so its latencies say how long "
-                "that was"
+                f"{load.completed_per_s:.3g}"
             )
     for engine, load in loads:
         unmet = {word: count for word, count in load.unmet.items() if word != EARLY_STOPPING}
         if unmet:
-            words = ", ".join(f"{word} in {count}" for word, count in unmet.items())
-            yield (
-                f"{where}: LoadGen calls {load.runs - load.valid_runs} of {load.runs} runs of {engine} INVALID "
-                f'(not met: {words}): "{load.reason}"'
-            )
+            words = ", ".join(f"{word} in {count} of {load.runs}" for word, count in unmet.items())
+            yield (f'{where}: LoadGen calls runs of {engine} INVALID (not met: {words}): "{load.reason}"')
     short = [engine for engine, load in loads if set(load.unmet) == {EARLY_STOPPING}]
     if short:
         yield (

@@ -89,9 +89,8 @@ def test_the_notes_say_who_cannot_keep_up_and_what_loadgen_objects_to() -> None:
     run, lines = study()
     summary = summarize(run, lines, make_launches(["torch", "ort"], 2, CELL.id))
     assert summary.notes == (
-        "b1-t2-poisson@20/s: torch cannot keep up: 20 requests/s arrive and it completes 10; its queue grows as long "
-        "as a run lasts, so its latencies say how long that was",
-        "b1-t2-poisson@20/s: LoadGen calls 2 of 2 runs of torch INVALID (not met: latency bound in 2): "
+        "b1-t2-poisson@20/s: torch cannot keep up: 20 requests/s arrive and it completes 10",
+        "b1-t2-poisson@20/s: LoadGen calls runs of torch INVALID (not met: latency bound in 2 of 2): "
         '"Reduce target QPS to improve latency."',
         "b1-t2-poisson@20/s: LoadGen calls runs of ort INVALID only for having too few queries for its early stopping; "
         "by LoadGen's rules, but no submission",
@@ -99,6 +98,10 @@ def test_the_notes_say_who_cannot_keep_up_and_what_loadgen_objects_to() -> None:
     [cell] = summary.cells
     torch, ort = cell.arms
     assert cell.place == "batch size 1, threads 2, poisson@20/s"
+    assert torch.marks == (
+        "it cannot keep up with poisson@20/s, so that its queue grows as long as a run lasts, and its latencies too",
+    )
+    assert ort.marks == ()
     assert torch.load is not None
     assert (torch.load.overloaded, torch.load.late) == (True, 18 / 21)
     assert ort.speedup is not None
