@@ -34,8 +34,8 @@ _RUNS_SHARE, _ROUNDS_WANTED, _FEWEST_ROUNDS = 0.6, 18, 3
 # Much longer runs buy less than further rounds; much shorter ones hardly build a queue.
 _LONGEST_S, _SHORTEST_S, _SHORTEST_SHARE = 10.0, 2.0, 1 / 30
 _ARRIVALS_WANTED = 20
-# LoadGen keeps every query in memory, and writes a few hundred bytes about each.
-MOST_QUERIES = 5000
+# LoadGen keeps every query and sample in memory, and writes a few hundred bytes about each.
+MOST_QUERIES, MOST_SAMPLES = 5000, 20000
 # The queue of an engine that falls behind may grow to what it computes in one run, so that a run at most doubles.
 _LEAST_OUTSTANDING = 20
 
@@ -63,9 +63,11 @@ class Load:
         """What tells its cells from others, e.g. `poisson@20/s`."""
         return self.name if self.rate is None else f"{self.name}@{self.rate:g}/s"
 
-    def arm_run_s(self, call_s: float) -> float:
-        """Return how long a run of an arm with such calls lasts: with very short ones few queries are many."""
-        return self.run_s if self.rate is not None else min(self.run_s, MOST_QUERIES * call_s)
+    def arm_run_s(self, call_s: float, batch_size: int) -> float:
+        """Return how long a run of an arm with such calls lasts: very short ones are many in a moment."""
+        if self.rate is not None:
+            return self.run_s
+        return min(self.run_s, call_s * min(MOST_QUERIES, MOST_SAMPLES / batch_size))
 
     def most_outstanding(self, call_s: float, batch_size: int) -> int:
         """Return with how many queries waiting LoadGen ends a run."""

@@ -35,7 +35,7 @@ def run_under_load(  # noqa: PLR0913 - a run is of one arm in one cell of one ro
     request = protocol.LoadSlice(
         scenario=load.name,
         batch_size=cell.batch_size,
-        run_s=load.arm_run_s(call_s),
+        run_s=load.arm_run_s(call_s, cell.batch_size),
         rate=load.rate or 0.0,
         max_latency_ns=round(load.max_latency_s * 1e9),
         most_outstanding=load.most_outstanding(call_s, cell.batch_size),

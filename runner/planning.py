@@ -14,7 +14,7 @@ from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
 from ortbench.runner.allocators import DEFAULT
 from ortbench.runner.layouts import Counts, layouts, modes_for
-from ortbench.runner.load import Load, describe_load, run_seconds
+from ortbench.runner.load import OFFLINE, Load, describe_load, run_seconds
 from ortbench.units import format_seconds
 
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -244,7 +244,8 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         f"cells    {cells}: batch size {batches} x threads {threads}{more}, {arms} arms each",
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
-        f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
+        f"±{settings.target * 100:g} %{_tails(plan.load)}"
+        + ("; before it the export, about 20 s" if export_needed else ""),
     ]
     if plan.load is not None:
         lines.insert(3, f"load     {describe_load(plan.load)}")
@@ -261,6 +262,10 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")
     return lines
+
+
+def _tails(load: Load | None) -> str:
+    return "" if load is None or load.name == OFFLINE else " and every tail by 1000 queries"
 
 
 def _axis(name: str, values: Sequence[str], plain: str) -> str:

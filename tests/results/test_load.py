@@ -10,11 +10,12 @@ from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
 from ortbench.results.load import arm_load, tail
 from ortbench.results.loadgen import LoadRun
+from ortbench.results.markdown import to_markdown
 from ortbench.results.profiles import gather_profiles
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell, RoundRecord, Run
 from ortbench.results.summary import ArmSummary, Latency
 from ortbench.results.tidy import tidy_rows, to_csv
-from tests.results.factory import MS, make_launches, make_run
+from tests.results.factory import MS, make_launches, make_rounds, make_run
 
 CELL = CellKey(model="m", batch_size=1, threads=2, load="poisson@20/s")
 SECOND = 1_000_000_000
@@ -69,7 +70,8 @@ def test_without_a_load_there_is_nothing_to_tell() -> None:
 def test_rates_are_of_the_gaps_between_queries() -> None:
     load = arm_load([line("ort", 1, run_of(), wall_ns=2 * SECOND)] * 3)
     assert load is not None
-    assert (load.offered_per_s, load.completed_per_s, load.busy) == (20, 10, pytest.approx(0.5 * 20 / 21))
+    assert (load.offered_per_s, load.completed_per_s) == (20, 10)
+    assert load.busy == pytest.approx(0.5 * 20 / 21)
     assert (load.runs, load.valid_runs, load.reason, load.overloaded) == (3, 3, None, False)
 
 
@@ -106,6 +108,19 @@ def test_the_notes_say_who_cannot_keep_up_and_what_loadgen_objects_to() -> None:
     assert (torch.load.overloaded, torch.load.late) == (True, 18 / 21)
     assert ort.speedup is not None
     assert ort.speedup.ratio == pytest.approx(40)
+
+
+def test_markdown_has_a_tail_under_a_load_only() -> None:
+    run, lines = study()
+    many = [
+        line(one.engine, one.launch, msgspec.structs.replace(one.loadgen, queries=600)) for one in lines if one.loadgen
+    ]
+    launches = make_launches(["torch", "ort"], 2, CELL.id)
+    heading, _, torch, *_ = to_markdown(summarize(run, many, launches)).splitlines()[2:]
+    assert heading.split(" | ")[3:7] == ["load", "latency ms \\[95 %\\]", "tail ms \\[95 %\\]", "inferences/s"]
+    assert torch.split(" | ")[5] == "p99 20.0 \\[20.0, 20.0\\]"
+    plain = make_run(("ort",))
+    assert "tail" not in to_markdown(summarize(plain, make_rounds({"ort": [[5.0]]}), make_launches(["ort"], 1)))
 
 
 def test_a_csv_takes_the_load_back() -> None:

@@ -130,10 +130,11 @@ def test_each_round_has_its_own_seeds_for_all_arms(seed: int, launch: int, numbe
 
 
 def test_very_short_calls_make_short_runs_where_queries_follow_each_other() -> None:
-    assert Load("single-stream", run_s=10).arm_run_s(1e-5) == pytest.approx(0.05)
-    assert Load("single-stream", run_s=10).arm_run_s(1.0) == 10
+    assert Load("single-stream", run_s=10).arm_run_s(1e-5, 1) == pytest.approx(0.05)
+    assert Load("offline", run_s=10).arm_run_s(1e-3, 200) == pytest.approx(0.1)
+    assert Load("single-stream", run_s=10).arm_run_s(1.0, 1) == 10
     # Under arrivals every arm has the same.
-    assert Load("poisson", 20, run_s=10).arm_run_s(1e-5) == 10
+    assert Load("poisson", 20, run_s=10).arm_run_s(1e-5, 1) == 10
 
 
 def test_the_queue_of_an_engine_that_falls_behind_is_bounded_by_what_a_run_computes() -> None:
