@@ -40,6 +40,8 @@ def speedup_rows(cells: Sequence[CellSummary]) -> list[Row]:
 def pareto_rows(cells: Sequence[CellSummary]) -> list[Row]:
     """Return one row per valid arm: latency, throughput, whether no other is better in both, and what it is called.
 
+    Arms under arrivals are left out: they get done what arrives.
+
     One point of the front is chosen: the one with the greatest power, throughput over latency (Kleinrock, Power and
     deterministic rules of thumb for probabilistic problems in computer communications, 1979).
     """
@@ -54,7 +56,7 @@ def pareto_rows(cells: Sequence[CellSummary]) -> list[Row]:
             **_standing(arm),
         }
         for cell, arm in _arms(cells)
-        if arm.status == "ok" and arm.latency_ms and arm.throughput_per_s
+        if arm.status == "ok" and arm.latency_ms and arm.throughput_per_s and not (arm.load and arm.load.offered_per_s)
     ]
     best = 0.0
     for row in sorted(rows, key=lambda row: (row["latency"], -row["throughput"])):

@@ -9,6 +9,7 @@ from typing import Any
 from ortbench.charts import decision_frames as frames
 from ortbench.charts import decision_marks as marks
 from ortbench.charts.hollow import UNDECIDED, standing
+from ortbench.charts.load import load_picture
 from ortbench.charts.record_frames import round_rows, sample_rows, speed_rows
 from ortbench.charts.roofline_marks import roofline_chart, roofline_rows
 from ortbench.results.schema import PlannedCell, RoundRecord
@@ -107,7 +108,12 @@ def _record_pictures(
     for cell in cells if every else cells[-1:]:
         planned = record.of({cell.key.id})
         place = " · ".join([about, f"batch size {cell.batch_size}", *_undecided(cell)])
-        if rows := sample_rows(planned, record.rounds):
+        if cell.load:
+            # Its figures are of queries, waiting included, and their tail is the point.
+            for one in planned:
+                if under_load := load_picture(cell, one, record.rounds, engines, place):
+                    yield Picture("load", under_load, cell.threads, cell.batch_size)
+        elif rows := sample_rows(planned, record.rounds):
             chart = marks.samples_chart(rows, engines, place)
             yield Picture("samples", chart, cell.threads, cell.batch_size)
         if rows := round_rows(planned, record.rounds):

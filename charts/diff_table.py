@@ -20,7 +20,7 @@ from ortbench.units import format_significant
 
 _STYLES = {"faster": "green", "slower": "red"}
 _WORST_FIRST: tuple[Verdict, ...] = ("slower", "faster", "same", "inconclusive")
-_OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default"}
+_OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default", "load": ""}
 
 
 def print_diff(diff: RunDiff, console: Console) -> None:

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Frame:
-    """Points of one combination of precision, instances, mode and allocator.
+    """Points of one combination of precision, instances, mode, allocator and load.
 
     Attributes:
         name: of that combination, fit for a sub-folder; empty for the plain one.
@@ -62,10 +62,11 @@ def chart_frames(summary: Summary) -> list[Frame]:
 
 
 def combination_name(key: CellKey) -> str:
-    """Name what sets a cell apart from the plain one (fp32, one instance, default allocator)."""
+    """Name what sets a cell apart from the plain one (fp32, one instance, default allocator, no load)."""
     parts = [key.precision] if key.precision != "fp32" else []
     parts += [f"{key.instances}x-{key.mode}"] if key.instances > 1 else []
     parts += [key.allocator] if key.allocator != "default" else []
+    parts += [key.load] if key.load else []
     return "-".join(parts)
 
 

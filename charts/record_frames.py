@@ -25,8 +25,8 @@ def sample_rows(cells: Sequence[PlannedCell], rounds: Sequence[RoundRecord]) -> 
             rows += [
                 {
                     "engine": arm.engine,
-                    "latency": _short(samples[place]),
-                    "share": _short((place + 1) / len(samples)),
+                    "latency": short(samples[place]),
+                    "share": short((place + 1) / len(samples)),
                 }
                 for place in spread(len(samples), _CURVE_POINTS)
             ]
@@ -50,8 +50,8 @@ def round_rows(cells: Sequence[PlannedCell], rounds: Sequence[RoundRecord]) -> l
             rows += [
                 {
                     "engine": arm.engine,
-                    "started": _short(line.started_s),
-                    "relative": _short(middle / typical),
+                    "started": short(line.started_s),
+                    "relative": short(middle / typical),
                     "valid": line.spoiled is None,
                 }
                 for line, middle in zip(own, middles, strict=True)
@@ -68,12 +68,12 @@ def speed_rows(rounds: Sequence[RoundRecord]) -> list[Row]:
     typical = statistics.median(readings)
     ordered = sorted(readings.items(), key=lambda pair: pair[1])
     return [
-        {"started": _short(ordered[place][1]), "relative": _short(ordered[place][0] / typical)}
+        {"started": short(ordered[place][1]), "relative": short(ordered[place][0] / typical)}
         for place in spread(len(ordered), _MOST_ROUNDS)
     ]
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Keep what a picture can show, so that a report with many rounds stays small."""
     return float(f"{value:.5g}")
 

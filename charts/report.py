@@ -34,7 +34,7 @@ _BRACKETS = {
     False: "In brackets: the widest ratio that the two latency intervals allow.",
 }
 # The headings of the page, and the kinds of picture that stand below each; what is not named is of the gallery.
-_DECIDING = ("whose-advantage", "speedup", "fastest-engine", "latency-vs-throughput", "scaling")
+_DECIDING = ("whose-advantage", "load", "speedup", "fastest-engine", "latency-vs-throughput", "scaling")
 _RECORD = ("samples", "rounds", "first-use", "memory", "roofline")
 _GROUPS = ("What to choose", "Threads and batch sizes", "Behind the figures")
 

@@ -48,15 +48,16 @@ class ReportTable:
         return [any(row.cells[place].key is not None for row in self.rows) for place in range(len(self.headings))]
 
 
-_PLACE = ("engine", "batch size", "threads", "precision", "allocator")
-# The page's choices show these too, so that one value need not stand in every row.
-_ONCE = ("precision", "allocator")
+_PLACE = ("engine", "batch size", "threads", "precision", "allocator", "load")
+# The page's choices or its charts show these too, so that one value need not stand in every row.
+_ONCE = ("precision", "allocator", "load")
 _RESULT = (
     "latency ms",
     "95 %",
     "p90 ms",
     "p99 ms",
     "inferences/s",
+    "busy",
     "speedup",
     "95 %",
     "verdict",
@@ -106,6 +107,7 @@ def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
         Cell(str(cell.threads), cell.threads),
         Cell(cell.precision),
         Cell(cell.allocator + (f", {cell.instances}x {cell.mode}" if cell.instances > 1 else "")),
+        Cell(cell.load),
     ]
     return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, [*place, *cells])
 
@@ -120,6 +122,7 @@ def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
         _number(latency.p90 if latency else None),
         _number(latency.p99 if latency else None),
         _number(arm.throughput_per_s),
+        Cell(f"{arm.load.busy:.0%}", arm.load.busy) if arm.load and arm.load.busy is not None else Cell(""),
         Cell(f"{speedup.ratio:.3f}x", speedup.ratio) if speedup else Cell(""),
         _interval(speedup.ci95 if speedup else None),
         Cell(verdict),

@@ -12,6 +12,7 @@ from ortbench.charts.best_table import print_best
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
+from ortbench.results.load import tail
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
@@ -20,7 +21,7 @@ from ortbench.units import format_significant
 # A pipe has no width; wide enough that no row of a usual study is folded.
 _PIPE_WIDTH = 180
 _STYLES = {"faster": "green", "slower": "red"}
-_OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default"}
+_OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default", "load": ""}
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -49,7 +50,9 @@ def build_table(summary: Summary) -> Table:
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False)
     for heading in (["model"] if len(models) > 1 else []) + ["engine"]:
         table.add_column(heading)
-    for heading in [*varying, *extras, "latency ms [95 %]", "inferences/s", "speedup [95 %]"]:
+    loaded = any(arm.load for cell in summary.cells for arm in cell.arms)
+    tails = ["tail ms [95 %]"] if loaded else []
+    for heading in [*varying, *extras, "latency ms [95 %]", *tails, "inferences/s", "speedup [95 %]"]:
         table.add_column(_folded(heading), justify="right")
     for heading in ("verdict", "parity"):
         table.add_column(heading)
@@ -63,7 +66,10 @@ def build_table(summary: Summary) -> Table:
             words = [cell.model] if len(models) > 1 else []
             words += [arm.engine + (" (twin)" if arm.twin else "")]
             words += [str(getattr(cell, name)) for name in (*varying.values(), *extras)]
-            figures = [*_figures(summary, arm), *(accuracy(arm) if accurate else ())]
+            figures = _figures(summary, arm)
+            if loaded:
+                figures.insert(1, _tail(arm))
+            figures = [*figures, *(accuracy(arm) if accurate else ())]
             table.add_row(*map(escape, words), *figures, *used_figures(arm, used))
         table.add_section()
     return table
@@ -78,12 +84,21 @@ def _places(summary: Summary) -> tuple[dict[str, str], list[str]]:
             constant.append(f"{heading} {values.pop()}")
         else:
             varying[heading] = name
+    if load := _common_load(summary):
+        constant.append(load)
     return varying, constant
 
 
+def _common_load(summary: Summary) -> str:
+    """Return the load that all cells are under; empty where there is none, or several."""
+    loads = {cell.load for cell in summary.cells}
+    return loads.pop() if len(loads) == 1 else ""
+
+
 def _extras(summary: Summary) -> list[str]:
-    """Return the fields in which any cell is not the plain one."""
-    return [name for name, plain in _OPTIONAL.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
+    """Return the fields in which any cell is not the plain one; a load of them all stands in the title."""
+    plain = _OPTIONAL | {"load": _common_load(summary)}
+    return [name for name, usual in plain.items() if any(getattr(cell, name) != usual for cell in summary.cells)]
 
 
 def _folded(heading: str) -> str:
@@ -182,6 +197,12 @@ def _figures(summary: Summary, arm: ArmSummary) -> list[str | Text]:
         Text(verdict, style=_STYLES.get(verdict, "yellow" if arm.status != "ok" else "")),
         _parity(arm),
     ]
+
+
+def _tail(arm: ArmSummary) -> str:
+    """Return the highest percentile that there are samples for."""
+    found = tail(arm)
+    return f"{found[0]} {_with_interval(*found[1:])}" if found else ""
 
 
 def _with_interval(value: float, bounds: tuple[float, float] | None, suffix: str = "") -> str:

@@ -90,7 +90,7 @@ def _bounds(speedup: Speedup | None) -> str:
 
 
 def _combination(cell: CellSummary) -> str:
-    plain = {"precision": "fp32", "allocator": "default", "mode": "single"}
+    plain = {"precision": "fp32", "allocator": "default", "mode": "single", "load": ""}
     extras = [str(getattr(cell, name)) for name, usual in plain.items() if getattr(cell, name) != usual]
     return f" ({', '.join(extras)})" if extras else ""
 

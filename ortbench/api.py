@@ -37,12 +37,15 @@ from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
 from ortbench.runner.jobs import Reference
 from ortbench.runner.layouts import choose_counts
+from ortbench.runner.load import DEFAULT_BATCH_SIZES as LOAD_BATCH_SIZES
+from ortbench.runner.load import check_load, parse_load
 from ortbench.runner.machine import (
     missing_features,
 )
 from ortbench.runner.memory import available_mib, inputs_mib
 from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import (
+    DEFAULT_BATCH_SIZES,
     Settings,
     StudyPlan,
     choose_batch_sizes,
@@ -78,6 +81,7 @@ def plan_comparison(
     given_batches = parse_counts(request.batch_sizes, "--batch-sizes") if request.batch_sizes is not None else None
     given_threads = parse_counts(request.threads, "--threads") if request.threads is not None else None
     given_instances = parse_counts(request.instances, "--instances") if request.instances is not None else None
+    load = parse_load(request.load, request.rate, request.max_latency)
     limit = thread_limit()
     counts = choose_counts(given_threads, given_instances, limit, full=request.full, scaling=request.scaling)
     engines_text = request.engines if request.engines is not None else _default_engines(request.model)
@@ -87,7 +91,10 @@ def plan_comparison(
     images = request.inputs if request.inputs is not None and means_images(request.inputs) else None
     inputs = str(images_file(request.model, images)) if images else request.inputs
     model = resolve_model(request.model, request.weights, request.seed, shapes, inputs)
-    batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full)
+    usual = LOAD_BATCH_SIZES.get(load.name, DEFAULT_BATCH_SIZES) if load else DEFAULT_BATCH_SIZES
+    batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full, usual=usual)
+    if load:
+        check_load(load, batch_sizes, counts.instances)
     folder = _output_folder(request, model.source.name)
     before = read_earlier(folder) if request.resume else None
     if before is None:
@@ -118,6 +125,11 @@ def plan_comparison(
             reference=request.reference,
             images=str(Path(images).absolute()) if images else None,
             files_sha256=given_files_sha256(model.source),
+            load=load.name if load else None,
+            rate=load.rate if load else None,
+            max_latency_s=load.max_latency_s if load and load.rate else None,
+            # What is continued goes on with runs as long as before, whatever --max-time says now.
+            load_run_s=before.run.settings.get("load_run_s") if before else None,
         )
 
     # What can be refused without starting a process is refused first.

@@ -39,6 +39,9 @@ class CompareRequest:
     twins: str = "smallest"
     allocators: str = "default"
     allow_fallback: bool = False
+    load: str | None = None
+    rate: str | None = None
+    max_latency: str | None = None
     output: str | None = None
     resume: bool = False
     explain: str | None = None

@@ -73,6 +73,16 @@ def _of_run(run: Mapping[str, Any]) -> _Fields:
         "twins": settings["twins"],
         "allocators": _listed(settings.get("allocators", ["default"])),
         "allow_fallback": settings.get("allow_fallback", False),
+        **_load_of(settings),
+    }
+
+
+def _load_of(settings: Mapping[str, Any]) -> _Fields:
+    rate, bound_s = settings.get("rate"), settings.get("max_latency_s")
+    return {
+        "load": settings.get("load"),
+        "rate": None if rate is None else f"{rate:g}",
+        "max_latency": None if bound_s is None else f"{bound_s * 1e3:g}ms",
     }
 
 
@@ -88,6 +98,12 @@ def _listed(value: Any) -> str:
     if not values or not all(isinstance(each, (int, str)) and not isinstance(each, bool) for each in values):
         raise ValueError("a number, a string or a list of them")
     return ",".join(map(str, values))
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("a number")  # noqa: TRY004 - likewise
+    return str(value)
 
 
 def _switch(value: Any) -> bool:
@@ -129,6 +145,9 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "twins": _text,
     "allocators": _listed,
     "allow_fallback": _switch,
+    "load": _text,
+    "rate": _figure,
+    "max_latency": _text,
     "output": _text,
     "explain": _text,
 }

@@ -37,7 +37,7 @@ def plan_like(results: Path, engines: str, say: Callable[[str], None]) -> StudyP
             f"'{results}' is none."
         )
     fields = read_study(results) | {"engines": engines, "baseline": None, "threads": None, "instances": None}
-    fields |= {"allocators": "default", "twins": "smallest"}
+    fields |= {"allocators": "default", "twins": "smallest", "load": None, "rate": None, "max_latency": None}
     return plan_comparison(CompareRequest(**fields), say).plan
 
 

@@ -88,6 +88,7 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
         instances=cell.count("instances", 1),
         mode=cell.text("mode", "single"),
         allocator=cell.text("allocator", "default"),
+        load=cell.text("load", ""),
     )
     bounds = (low, high) if low is not None and high is not None else None
     throughput = cell.number("throughput_per_s")

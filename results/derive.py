@@ -20,6 +20,7 @@ from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
+from ortbench.results.load import arm_load, load_marks, load_notes
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.placement_marks import placement_marks
@@ -99,7 +100,12 @@ def summarize(
         spoiled_rounds=sum(line.spoiled is not None for line in rounds) / len(rounds) if rounds else None,
         drift=drift([line.sentinel_ns for line in rounds if line.sentinel_ns]),
         best=best_against_best(cells, run.baseline, finals),
-        notes=(*notes, *lane_notes(cells), *roof_notes(run.roofline, [cell.precision for cell in cells])),
+        notes=(
+            *notes,
+            *lane_notes(cells),
+            *load_notes(cells),
+            *roof_notes(run.roofline, [cell.precision for cell in cells]),
+        ),
         peaks=run.roofline.peaks if run.roofline else (),
     )
 
@@ -157,6 +163,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
     half_width = record.speedup.relative_half_width() if record.speedup else None
     target = run.settings.get("target")
     last = record.launches[-1] if record.launches else None
+    load = arm_load(record.slices)
     return ArmSummary(
         engine=arm.engine,
         twin=arm.twin,
@@ -178,9 +185,10 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         evidence=last.evidence if last else None,
         pss_mib=_largest(launch.pss_mib for launch in record.launches),
         gpu_memory_mib=_largest(launch.gpu_memory_mib for launch in record.launches),
-        marks=placement_marks(last.placement) if last else (),
+        marks=(placement_marks(last.placement) if last else ()) + (() if arm.twin else load_marks(load, cell.key)),
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
         instance_latency_ms=instance_medians_ms(record.slices),
+        load=load,
     )
 
 

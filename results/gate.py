@@ -152,7 +152,8 @@ def _covered(requirement: Requirement, summary: Summary) -> list[CellSummary]:
 def _fields(summary: Summary) -> str:
     keys = [cell.key for cell in summary.cells]
     values = {field: dict.fromkeys(str(getattr(key, field)) for key in keys) for field in FIELDS}
-    return "; ".join(f"{field} {', '.join(found)}" for field, found in values.items())
+    # Without any load that field is empty.
+    return "; ".join(f"{field} {', '.join(filter(None, found))}" for field, found in values.items() if any(found))
 
 
 def _engines(requirement: Requirement) -> list[str]:

@@ -113,6 +113,7 @@ def cell_label(cell: CellKey) -> str:
     words += [f"{cell.instances} instances ({cell.mode})"] if cell.instances > 1 else []
     words += [cell.precision] if cell.precision != "fp32" else []
     words += [cell.allocator] if cell.allocator != "default" else []
+    words += [cell.load] if cell.load else []
     return ", ".join(words)
 
 

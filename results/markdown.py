@@ -8,27 +8,44 @@ from ortbench.results import best_rows
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
+from ortbench.results.load import tail
 from ortbench.results.summary import ArmSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant
 
 _HEADINGS = ("engine", "batch size", "threads", "latency ms [95 %]", "inferences/s", "speedup [95 %]", "verdict")
-_PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default"}
+_PLAIN = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default", "load": ""}
 
 
 def to_markdown(summary: Summary) -> str:
     """Return a table of every arm, twins left out, with what a reader should know below it."""
     extras = [name for name, plain in _PLAIN.items() if any(getattr(cell, name) != plain for cell in summary.cells)]
     accurate, used = shows_accuracy(summary.cells), used_columns(summary)
-    headings = [*_HEADINGS[:3], *extras, *_HEADINGS[3:], *(("cosine", "top-1") if accurate else ()), *used.values()]
+    tails = ["tail ms [95 %]"] if any(arm.load for cell in summary.cells for arm in cell.arms) else []
+    headings = [
+        *_HEADINGS[:3],
+        *extras,
+        _HEADINGS[3],
+        *tails,
+        *_HEADINGS[4:],
+        *(("cosine", "top-1") if accurate else ()),
+        *used.values(),
+    ]
     lines = [f"## {escape(summary.model)}, baseline {escape(summary.baseline)}", "", _line(headings)]
     lines.append(_line(["---"] * len(headings)))
     for cell in summary.cells:
         for arm in cell.arms:
             if not arm.twin:
                 place = [arm.engine, cell.batch_size, cell.threads, *(getattr(cell, name) for name in extras)]
-                figures = [*_figures(summary, arm), *(accuracy(arm) if accurate else ()), *used_figures(arm, used)]
+                latency, *others = _figures(summary, arm)
+                figures = [
+                    latency,
+                    *(_tail(arm) for _ in tails),
+                    *others,
+                    *(accuracy(arm) if accurate else ()),
+                    *used_figures(arm, used),
+                ]
                 lines.append(_line([*map(str, place), *figures]))
     notes = list(_notes(summary))
     return "\n".join([*lines, *([""] if notes else []), *notes, *_best(summary)]) + "\n"
@@ -68,6 +85,11 @@ def _figures(summary: Summary, arm: ArmSummary) -> Iterator[str]:
     yield _bounded(f"{speedup.ratio:.3f}x", speedup.ci95) if speedup else ""
     plain = speedup.verdict if speedup else "baseline" if arm.engine == summary.baseline else ""
     yield plain if arm.status == "ok" else f"{arm.status}: {arm.reason or 'no reason given'}"
+
+
+def _tail(arm: ArmSummary) -> str:
+    found = tail(arm)
+    return f"{found[0]} {_bounded(format_significant(found[1]), found[2])}" if found else ""
 
 
 def _bounded(text: str, bounds: tuple[float, float] | None) -> str:

@@ -48,13 +48,21 @@ def gather_profiles(summary: Summary, engine: str | None = None) -> dict[Configu
 
     Raises:
         UsageError: `engine` is not in the summary.
-        ResultsError: the summary holds several models or precisions, which are not one another's alternatives.
+        ResultsError: the summary holds several models or precisions, which are not one another's alternatives, or
+            nothing but cells under a load.
     """
     if engine is not None and engine not in summary.engines:
         raise UsageError(expected_one_of("--engine", summary.engines, engine))
-    _refuse_mixture([cell.key for cell in summary.cells])
+    # What waits in a queue says nothing of how long an instance takes.
+    cells = [cell for cell in summary.cells if not cell.load]
+    if not cells and summary.cells:
+        raise ResultsError(
+            "All cells of the results are under a load, whose latencies hold waiting too; a plan needs results of "
+            "`ortbench compare` without --load."
+        )
+    _refuse_mixture([cell.key for cell in cells])
     profiles: dict[Configuration, Measured] = {}
-    for cell in sorted(summary.cells, key=lambda cell: cell.instances):
+    for cell in sorted(cells, key=lambda cell: cell.instances):
         for arm in cell.arms:
             wanted = not arm.twin and engine in (None, arm.engine)
             if wanted and arm.status == "ok" and arm.latency_ms is not None and arm.latency_ms.median > 0:

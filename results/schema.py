@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ortbench.results.loadgen import LoadRun
 from ortbench.results.roofline import Roofline
 
 SCHEMA_VERSION = 1
@@ -19,7 +20,11 @@ RunState = Literal["running", "complete", "interrupted"]
 
 
 class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """One point of the study."""
+    """One point of the study.
+
+    Attributes:
+        load: by what LoadGen makes requests arrive, e.g. `poisson@20/s`; empty where calls follow each other.
+    """
 
     model: str
     precision: str = "fp32"
@@ -28,6 +33,7 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
     instances: int = 1
     mode: str = "single"
     allocator: str = "default"
+    load: str = ""
 
     @property
     def id(self) -> str:
@@ -35,6 +41,7 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
         extras = "" if self.instances == 1 else f"-i{self.instances}-{self.mode}"
         extras += "" if self.precision == "fp32" else f"-{self.precision}"
         extras += "" if self.allocator == "default" else f"-{self.allocator}"
+        extras += f"-{self.load}" if self.load else ""
         return f"b{self.batch_size}-t{self.threads}{extras}"
 
     @property
@@ -139,7 +146,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         launch, round: from 1.
         position: place in the round's order, from 0.
         started_s: seconds since the study began.
-        samples_ns: every call's duration, in order.
+        samples_ns: every call's duration, in order; under a load the latencies by LoadGen's clock (docs/load.md).
         wall_ns: the whole slice, from before its first call to after its last.
         cpu_ns: CPU time of the arm's process in this slice, all its threads together.
         minor_faults, major_faults: its page faults.
@@ -150,6 +157,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         items: how many were finished in `wall_ns`, where it is not the batch size for every sample.
         instance_calls: of how many samples each instance's are, one after the other; empty where samples are the arm's.
         energy_uj: of the processor, or of the GPU where the arm runs there, while the slice ran; None where unreadable.
+        loadgen: LoadGen's own account of the slice, where it made the requests.
     """
 
     cell: str
@@ -171,6 +179,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     items: float | None = None
     instance_calls: tuple[int, ...] = ()
     energy_uj: int | None = None
+    loadgen: LoadRun | None = None
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ from itertools import combinations_with_replacement
 
 CONFIDENCE = 0.95
 # The fewest samples of which an upper percentile says something: 10 beyond the 90th, 95th and 99th.
-_PERCENTILE_MINIMUM = {90: 100, 95: 200, 99: 1000}
+PERCENTILE_MINIMUM = {90: 100, 95: 200, 99: 1000}
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
         ordered: samples in ascending order.
         percent: 90, 95 or 99.
     """
-    if len(ordered) < _PERCENTILE_MINIMUM[percent]:
+    if len(ordered) < PERCENTILE_MINIMUM[percent]:
         return None
     whole, part = divmod((len(ordered) - 1) * percent, 100)
     above = ordered[min(whole + 1, len(ordered) - 1)]
@@ -172,7 +172,7 @@ def percentile_interval(ordered: Sequence[float], percent: int) -> tuple[float, 
     Source: Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2.
     """
     count = len(ordered)
-    if count < _PERCENTILE_MINIMUM[percent]:
+    if count < PERCENTILE_MINIMUM[percent]:
         return None
     from scipy.special import bdtr
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ortbench.results.loadgen import ArmLoad
 from ortbench.results.ratio import Ratio
 from ortbench.results.roofline import Peaks, Share
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
@@ -61,6 +62,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
         roofline: its share of what the machine's roofs allow; None where that is not known.
+        load: rates and LoadGen's verdicts, where it made the requests.
     """
 
     engine: str
@@ -87,6 +89,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[str, ...] = ()
     instance_latency_ms: tuple[float, ...] = ()
     roofline: Share | None = None
+    load: ArmLoad | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
@@ -104,6 +107,7 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
     instances: int = 1
     mode: str = "single"
     allocator: str = "default"
+    load: str = ""
     arms: tuple[ArmSummary, ...]
 
     @property
@@ -116,6 +120,7 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         """The cell in words, without its model, e.g. `batch size 16, threads 2, int8`."""
         more = [self.precision] if self.precision != "fp32" else []
         more += [self.allocator] if self.allocator != "default" else []
+        more += [self.load] if self.load else []
         return ", ".join(
             [f"batch size {self.batch_size}", *worded_layout(self.threads, self.instances, self.mode), *more]
         )

@@ -50,6 +50,7 @@ COLUMNS: dict[str, type] = {
     "gflop_per_s": float,
     "attainable_gflop_per_s": float,
     "flop_per_byte": float,
+    "load": str,
 }
 
 Row = dict[str, Any]
@@ -134,4 +135,5 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "gflop_per_s": roof.achieved_gflop_per_s if roof else None,
         "attainable_gflop_per_s": roof.attainable_gflop_per_s if roof else None,
         "flop_per_byte": roof.intensity if roof else None,
+        "load": cell.load or None,
     }

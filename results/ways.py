@@ -51,10 +51,11 @@ def choices(cells: Sequence[CellSummary], baseline: str) -> list[Choice]:
     """Return what is to be compared; nothing for a batch size that was measured in only one way, threads aside.
 
     Args:
-        cells: of one model.
+        cells: of one model; those under a load, where latency is a matter of the arrivals, too, are passed over.
         baseline: the engine that comes first.
     """
     found = []
+    cells = [cell for cell in cells if not cell.load]
     for precision, size in dict.fromkeys((cell.precision, cell.batch_size) for cell in cells):
         own = [cell for cell in cells if (cell.precision, cell.batch_size) == (precision, size)]
         if varies({way_of(cell.key) for cell in own}):

@@ -74,7 +74,8 @@ class CellRunner:
         if count:
             self._costs[cell.key.id] = CellCost(prepare_s, rounds_s / count)
             self._study.record.skipped.pop(cell.key.id, None)
-            if cell.key.id not in self._slice_ns:
+            # Under a load a slice is one run of LoadGen, however long its calls are.
+            if cell.key.id not in self._slice_ns and not cell.key.load:
                 self._slice_ns[cell.key.id] = self._choose_slice(lines, rounds_s)
 
     def _prepare(self, launch: Launch, cell: PlannedCell) -> None:
@@ -144,7 +145,9 @@ class CellRunner:
             for other in self._study.plan.cells
             if other.key.launch == cell.key.launch and other.key.id in self._costs
         ]
-        cost = expected_cell_cost(cell.key.batch_size, known)
+        # Under a load a round lasts as long with any batch.
+        size = max((size for size, _ in known), default=0) if cell.key.load else cell.key.batch_size
+        cost = expected_cell_cost(size, known)
         if cost is None or cost.minimum_s <= left_s:
             return None
         return (

@@ -39,7 +39,7 @@ _SHARE_OF_MEMORY = 0.8
 
 def finals_share(plan: StudyPlan) -> float:
     """Return the share of a study's time that its finals get; 0 where there is nothing to choose from."""
-    return _SHARE if varies(way_of(cell.key) for cell in plan.cells) else 0.0
+    return _SHARE if varies(way_of(cell.key) for cell in plan.cells if not cell.key.load) else 0.0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from ortbench.runner.allocators import wrong_allocator
 from ortbench.runner.arm import Arm, ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.environments import interpreter_for
+from ortbench.runner.load import Load
+from ortbench.runner.load_slice import run_under_load, warm_up_load
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.merging import joined, merge
 from ortbench.runner.sharing import part_requests, share_items
@@ -39,12 +41,14 @@ _HANG_FACTOR = 20
 class Launch:
     """The arms of one group, started together, parked, and woken one at a time."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, load: Load | None = None) -> None:
         """Begin with no arm.
 
         Args:
             number: of the launch, from 1.
+            load: by what LoadGen makes requests arrive; None where calls follow each other.
         """
+        self._load = load
         self.number = number
         self.lost_s = 0.0
         self.parent_cpu_s = 0.0  # of this process, while slices run
@@ -115,14 +119,17 @@ class Launch:
                 records.append(self._prepare_arm(arm, cell, reference, slice_ns))
         return records
 
-    def run_slice(self, cell: CellKey, key: ArmKey) -> protocol.Samples | LaunchRecord:
-        """Run one slice of one arm; return its samples, or the record of its end."""
+    def run_slice(self, cell: CellKey, key: ArmKey, number: int) -> protocol.Samples | LaunchRecord:
+        """Run one slice of one arm in the round of that number; return its samples, or the record of its end."""
         [arm] = self._alive([key])
         failures: list[LaunchRecord] = []
         samples = None
         with self._recording_failure(arm, cell.id, failures):
             cpu_began = time.process_time()
-            samples = _run_slice(arm, cell)
+            if self._load is None:
+                samples = _run_slice(arm, cell)
+            else:
+                samples = run_under_load(arm, cell, self._load, self.number, number, SLICE_TIMEOUT_S)
             self.parent_cpu_s += time.process_time() - cpu_began
         return samples or failures[0]
 
@@ -201,6 +208,8 @@ class Launch:
         reason = next(
             filter(None, (self._objection(arm, *one) for one in zip(answers, arm.plan.instances, strict=True))), None
         )
+        if self._load is not None and reason is None:
+            warm_up_load(arm, cell, timeout_s)
         return msgspec.structs.replace(record, status="invalid", reason=reason) if reason else record
 
     def _objection(self, arm: Arm, prepared: protocol.Prepared, place: Place) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -14,6 +14,7 @@ from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
 from ortbench.runner.allocators import DEFAULT
 from ortbench.runner.layouts import Counts, layouts, modes_for
+from ortbench.runner.load import OFFLINE, Load, describe_load, run_seconds
 from ortbench.units import format_seconds
 
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -37,6 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         reference: `fp32` or `float64`, what the expected outputs are computed in.
         images: the folder or file of images that `inputs` was made of; None where it was not.
         files_sha256: the contents of the files given with --weights and --inputs, by option.
+        load: by what LoadGen makes requests arrive (`poisson`, …); None where calls follow each other.
+        rate: arrivals a second; None where each query waits for the last.
+        max_latency_s: LoadGen's bound on the 99th percentile under arrivals.
+        load_run_s: how long a run of LoadGen lasts.
     """
 
     engines: tuple[str, ...]
@@ -59,6 +64,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = "fp32"
     images: str | None = None
     files_sha256: dict[str, str] = {}
+    load: str | None = None
+    rate: float | None = None
+    max_latency_s: float | None = None
+    load_run_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,11 @@ class StudyPlan:
         for cell in self.cells:
             together.setdefault(cell.key.launch, []).append(cell)
         return list(together.values())
+
+    @property
+    def load(self) -> Load | None:
+        """By what requests arrive; None where calls follow each other."""
+        return load_of(self.settings)
 
     @property
     def artifact_precisions(self) -> tuple[str, ...]:
@@ -134,7 +148,7 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
             "--reference float64 needs a catalog model, which is computed in double precision by PyTorch; "
             f"'{source.path}' fixes the types of its own tensors. Leave the option out."
         )
-    arms = tuple(ArmKey(label) for label in labels)
+    arms, load = tuple(ArmKey(label) for label in labels), load_of(settings)
     twin = ArmKey(settings.baseline, twin=True)
     cells = tuple(
         PlannedCell(
@@ -146,6 +160,7 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
                 instances=instances,
                 mode=mode,
                 allocator=allocator,
+                load=load.label if load else "",
             ),
             arms=(*arms, twin) if _has_twin(settings, batch_size, instances) else arms,
         )
@@ -155,6 +170,9 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
         for batch_size in settings.batch_sizes
         for mode in modes_for(source, batch_size, instances)
     )
+    if load and settings.load_run_s is None:
+        running = sum(len(cell.arms) for cell in cells)
+        settings = msgspec.structs.replace(settings, load_run_s=run_seconds(settings.max_time_s, running, load.rate))
     reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
     return StudyPlan(settings, source, tuple(engines), reference, cells)
 
@@ -165,18 +183,34 @@ def _has_twin(settings: Settings, batch_size: int, instances: int) -> bool:
     return batch_size == min(settings.batch_sizes) and instances == min(settings.instances)
 
 
+def load_of(settings: Settings) -> Load | None:
+    """Return by what the settings make requests arrive; None where calls follow each other."""
+    if settings.load is None:
+        return None
+    plain = Load(settings.load, settings.rate)
+    return replace(
+        plain,
+        max_latency_s=settings.max_latency_s or plain.max_latency_s,
+        run_s=settings.load_run_s or plain.run_s,
+        seed=settings.seed,
+    )
+
+
 def lanes_of(settings: Settings) -> tuple[str, ...]:
     """Return the lanes that the settings name."""
     return tuple(settings.precision.split(","))
 
 
-def choose_batch_sizes(given: Sequence[int] | None, fixed: int | None, *, full: bool) -> tuple[int, ...]:
+def choose_batch_sizes(
+    given: Sequence[int] | None, fixed: int | None, *, full: bool, usual: Sequence[int] = DEFAULT_BATCH_SIZES
+) -> tuple[int, ...]:
     """Return the batch sizes to measure.
 
     Args:
         given: of `--batch-sizes`, or None.
         fixed: the one that an .onnx file fixes, or None.
         full: `--full` was given.
+        usual: what is measured where nothing is said.
 
     Raises:
         ModelError: the file fixes another one than was asked for.
@@ -185,7 +219,7 @@ def choose_batch_sizes(given: Sequence[int] | None, fixed: int | None, *, full: 
     if full and given:
         raise UsageError("Expected either --full or --batch-sizes, but got both; --full means 1 to 256.")
     if fixed is None:
-        return tuple(given or (FULL_BATCH_SIZES if full else DEFAULT_BATCH_SIZES))
+        return tuple(given or (FULL_BATCH_SIZES if full else usual))
     if given and list(given) != [fixed]:
         listed = ",".join(map(str, given))
         raise ModelError(
@@ -210,8 +244,11 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         f"cells    {cells}: batch size {batches} x threads {threads}{more}, {arms} arms each",
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
-        f"±{settings.target * 100:g} %" + ("; before it the export, about 20 s" if export_needed else ""),
+        f"±{settings.target * 100:g} %{_tails(plan.load)}"
+        + ("; before it the export, about 20 s" if export_needed else ""),
     ]
+    if plan.load is not None:
+        lines.insert(3, f"load     {describe_load(plan.load)}")
     if settings.reference != "fp32":
         lines.append(f"parity   against the model in {settings.reference}")
     if settings.images:
@@ -225,6 +262,10 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")
     return lines
+
+
+def _tails(load: Load | None) -> str:
+    return "" if load is None or load.name == OFFLINE else " and every tail by 1000 queries"
 
 
 def _axis(name: str, values: Sequence[str], plain: str) -> str:

@@ -13,6 +13,7 @@ from ortbench.models.inputs import Part
 from ortbench.models.parity import Parity, Tolerance
 from ortbench.models.spec import ModelSource
 from ortbench.models.special_values import SpecialValues
+from ortbench.results.loadgen import LoadRun
 from ortbench.results.roofline import Work
 from ortbench.runner.meeting import MeetingPlace
 
@@ -149,6 +150,31 @@ class Slice(Message):
     mode: str = "single"
 
 
+class LoadSlice(Message):
+    """Let LoadGen make the requests of one slice; see `runner/load_run.py`.
+
+    Attributes:
+        scenario: as `runner/load.py` names it.
+        run_s: how long requests are made.
+        call_ns: what a call is expected to take.
+        seeds: of the samples in memory, their order and the schedule.
+        folder: an existing one for LoadGen's files, which the caller removes.
+        rate: arrivals a second; 0 where each query waits for the last.
+        max_latency_ns: the bound on the 99th percentile under arrivals.
+        most_outstanding: with more queries waiting LoadGen ends the run; 0 for any number.
+    """
+
+    scenario: str
+    batch_size: int
+    run_s: float
+    call_ns: int
+    seeds: tuple[int, int, int]
+    folder: str
+    rate: float = 0.0
+    max_latency_ns: int = 0
+    most_outstanding: int = 0
+
+
 class Samples(Message):
     """Every call's duration in ns, in order, and what the process used meanwhile; see RoundRecord.
 
@@ -165,6 +191,7 @@ class Samples(Message):
     starts_ns: tuple[int, ...] = ()
     items: float | None = None
     instance_calls: tuple[int, ...] = ()
+    loadgen: LoadRun | None = None
 
 
 class Inspect(Message):
@@ -298,6 +325,7 @@ Request = (
     | Bisect
     | Preprocess
     | Slice
+    | LoadSlice
     | Sentinel
     | CountWork
     | MeasurePeaks

@@ -14,7 +14,8 @@ import msgspec
 from ortbench.results.journal import Journal
 from ortbench.results.pairing import cell_ratios
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
-from ortbench.results.statistics import estimate_over_launches
+from ortbench.results.statistics import PERCENTILE_MINIMUM, estimate_over_launches
+from ortbench.runner.load import OFFLINE
 
 
 @dataclass
@@ -58,7 +59,9 @@ class StudyRecord:
         self._journal.append_round(lines)
         for line in lines:
             self._remember(line)
-            self.time_s["inside_calls"] += sum(line.samples_ns) / 1e9
+            # Under arrivals latencies overlap.
+            inside_ns = line.loadgen.busy_ns if line.loadgen else sum(line.samples_ns)
+            self.time_s["inside_calls"] += inside_ns / 1e9
 
     def keep_launches(self, records: Sequence[LaunchRecord]) -> list[LaunchRecord]:
         """Put arms made ready, or ended, on record; return those that take no further part."""
@@ -96,14 +99,26 @@ class StudyRecord:
         return {arm: launches for arm, launches in ratios.items() if arm in running}
 
     def excess(self, cell: PlannedCell, target: float) -> float:
-        """Return the widest interval's half-width over the target; see `budget.CellState`."""
+        """Return the widest interval's half-width over the target, or how far the tail is from known, if that is more.
+
+        See `budget.CellState`.
+        """
+        tail = self._missing_tail(cell) if cell.key.load not in ("", OFFLINE) else 0.0
         compared = [arm for arm in self.arms_in(cell) if arm != ArmKey(self.baseline)]
         if not compared or ArmKey(self.baseline) not in self.arms_in(cell):
-            return 0.0
+            return tail
         ratios = self.ratios(cell)
         estimates = [estimate_over_launches(ratios.get(arm, [])) for arm in compared]
         widths = [estimate.relative_half_width() if estimate else None for estimate in estimates]
-        return max(float("inf") if width is None else width / target for width in widths)
+        return max(tail, *(float("inf") if width is None else width / target for width in widths))
+
+    def _missing_tail(self, cell: PlannedCell) -> float:
+        """Return how many times the queries so far a 99th percentile takes, for the arm with the fewest."""
+        queries: dict[ArmKey, int] = defaultdict(int)
+        for line in self._by_cell[cell.key.id]:
+            queries[ArmKey(line.engine, line.twin)] += len(line.samples_ns)
+        fewest = min((queries[arm] for arm in self.arms_in(cell)), default=0)
+        return PERCENTILE_MINIMUM[99] / fewest if fewest else float("inf")
 
     @contextmanager
     def spending(self, what: str) -> Iterator[None]:

@@ -53,7 +53,7 @@ class RoundRunner:
         for position, (key, cell) in enumerate(turns):
             started = time.perf_counter() - self._since
             self._meter.begin(on_gpu=launch.on_gpu(key))
-            outcome = launch.run_slice(cell, key)
+            outcome = launch.run_slice(cell, key, number)
             energy_uj = self._meter.end()
             if isinstance(outcome, protocol.Samples):
                 line = _line(launch.number, cell, key, (number, position), started, outcome)
@@ -95,4 +95,5 @@ def _line(  # noqa: PLR0913 - a line says where it belongs
         involuntary_switches=samples.involuntary_switches,
         items=samples.items,
         instance_calls=samples.instance_calls,
+        loadgen=samples.loadgen,
     )

@@ -29,6 +29,7 @@ from ortbench.runner.counting import count_work
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
+from ortbench.runner.load_run import run_load
 from ortbench.runner.machine import count_threads, loaded_allocator
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.peaks import measure_peaks
@@ -62,6 +63,8 @@ def _carry_out(  # noqa: PLR0911 - one a request
     match request:
         case protocol.Slice():
             return timed_slice(host.engine, request, host.meeting)
+        case protocol.LoadSlice():
+            return run_load(host.engine, request)
         case protocol.Profile(calls=calls):
             return _profile(host.engine, calls)
         case protocol.Sentinel():

@@ -98,7 +98,7 @@ class Study:
         plans = self.plans_for(self._arms_of(group), group[0].key)
         waiting = [plan for plan in plans if waits_for_export_or_build(plan)]
         began = time.perf_counter()
-        self._early = Launch(self.record.last_launch() + 1)
+        self._early = Launch(self.record.last_launch() + 1, self.plan.load)
         self._early_failures = self._early.start([plan for plan in plans if plan not in waiting])
         self._early_s = time.perf_counter() - began
 
@@ -246,7 +246,7 @@ class Study:
         number = self.record.last_launch() + 1
         keys = self._arms_of(cells)
         self.enter(f"launch {number}: starting {len(keys)} processes")
-        launch, failures = self._early or Launch(number), self._early_failures
+        launch, failures = self._early or Launch(number, self.plan.load), self._early_failures
         self._early, self._early_failures = None, []
         began = launch.clock()
         with launch:

@@ -99,6 +99,23 @@ def compare(
             "--allow-fallback", help="Let an engine run most of the model on another provider; a mark says how much."
         ),
     ] = False,
+    load: Annotated[
+        str | None,
+        typer.Option(
+            help="Let MLPerf LoadGen make the requests: poisson (arrivals, with --rate), single-stream, multi-stream, "
+            "or offline.",
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="With --load poisson: how many requests arrive a second.", show_default=False)
+    ] = None,
+    max_latency: Annotated[
+        str | None,
+        typer.Option(
+            help="With --load poisson: LoadGen's bound on the 99th percentile.  [default: 100ms]", show_default=False
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the study in --output; --max-time counts what it has used.")
     ] = False,

@@ -100,6 +100,7 @@ def test_the_json_document_has_every_answer_in_the_units_of_its_limit() -> None:
             "instances": 1,
             "mode": "single",
             "allocator": "default",
+            "load": "",
         },
         "outcome": "fail",
         "value": 61.25,

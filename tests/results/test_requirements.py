@@ -15,7 +15,7 @@ from ortbench.results.schema import CellKey
 EXAMPLE = "Example: ort/torch >= 1.2 where batch_size=1, threads=2"
 FIGURE = "one of [latency(ENGINE), p90(ENGINE), p95(ENGINE), p99(ENGINE), throughput(ENGINE), memory(ENGINE)]"
 ENGINE = f"{FIGURE} or an engine (in double quotes if it has odd characters)"
-FIELD = "one of [model, precision, batch_size, threads, instances, mode, allocator]"
+FIELD = "one of [model, precision, batch_size, threads, instances, mode, allocator, load]"
 
 
 def require(**fields: object) -> Requirement:
