@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from ortbench.engines.base import Engine, OptionValue
 from ortbench.engines.options import Option
+from ortbench.models.catalog import find_model
+from ortbench.models.spec import ModelSource
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class EngineEntry:
         if not self.needs_artifact:
             return None
         return precision if precision in self.own_artifacts else "fp32"
+
+    def libraries_for(self, source: ModelSource) -> tuple[str, ...]:
+        """Return what is imported before loading; for an engine that builds the module, what that takes too."""
+        builds_module = self.computes and not self.needs_artifact and source.path is None
+        return self.libraries + (find_model(source.name).libraries if builds_module else ())
 
     def create(self) -> Engine:
         """Import the implementation and return a fresh engine; for workers."""

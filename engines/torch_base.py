@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,6 +74,12 @@ def _devices(module: torch.nn.Module) -> Mapping[str, int]:
     """Count a module's weights by device; a quantised module has them in its state only, all on the CPU."""
     counts = Counter(parameter.device.type for parameter in module.parameters())
     return counts or {"cpu": len(module.state_dict())}
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what took part: torchvision builds some models only, and takes a second to import."""
+    loaded = [sys.modules[name] for name in ("torch", "torchvision") if name in sys.modules]
+    return {module.__name__: str(module.__version__) for module in loaded}
 
 
 class TorchFamilyEngine(Engine):
@@ -170,11 +177,10 @@ class TorchFamilyEngine(Engine):
     def evidence(self) -> Evidence:
         """Versions, threads, and the device that the parameters and the last output are on."""
         import torch
-        import torchvision
 
         first = self._result[0] if isinstance(self._result, (tuple, list)) else self._result
         return Evidence(
-            versions={"torch": str(torch.__version__), "torchvision": str(torchvision.__version__)},
+            versions=_versions(),
             boundary="host" if self._device.type == "cpu" else "device",
             threads=torch.get_num_threads(),
             precision=reported_precision(self._parameter_types, first),

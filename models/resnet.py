@@ -39,6 +39,7 @@ def _spec(depth: int) -> ModelSpec:
         pretrained=partial(_build, name, "DEFAULT"),
         about=f"torchvision ResNet-{depth}, 1000 classes, images of 224x224",
         preprocess=partial(_preprocess, name),
+        libraries=("torchvision",),
     )
 
 

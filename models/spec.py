@@ -64,6 +64,7 @@ class ModelSpec:
         about: one line for `ortbench models`.
         preprocess: returns what turns an RGB image (PIL's) into one item of the first input; None where the
             model takes no images.
+        libraries: what `build` imports beside torch; imported with the engine's own, so that building is told apart.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ModelSpec:
     pretrained: Callable[[], torch.nn.Module] | None
     about: str
     preprocess: Callable[[], Callable[[Any], torch.Tensor]] | None = None
+    libraries: tuple[str, ...] = ()
 
     def source(self, weights: str = "random", seed: int = 0, inputs_file: str | None = None) -> ModelSource:
         """Return this model with these weights as something that can be sent to a worker."""

@@ -137,7 +137,7 @@ class EngineHost:
         # Importing makes many objects and hardly any garbage; looking for it takes a tenth of the time.
         gc.disable()
         started = time.perf_counter()
-        for library in entry.libraries:
+        for library in entry.libraries_for(request.source):
             importlib.import_module(library)
         imported = time.perf_counter()
         self.engine = entry.create()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
 import os
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -14,7 +17,15 @@ from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 
 from ortbench.cli import run
+from ortbench.export.artifact import Artifact
+from ortbench.export.exporter import ExportRequest
+from ortbench.models.catalog import find_model
+from ortbench.runner import budget
+from ortbench.runner.budget import GroupState, PlannedLaunch
+from ortbench.runner.jobs import run_export
 
+# Of rounds, in a study that is cut short.
+SHORT_S = 0.3
 os.environ["ORTBENCH_VALIDATE_CHARTS"] = "1"
 # How long an example takes says something about the machine, not about the law.
 settings.register_profile("ortbench", deadline=None)
@@ -35,12 +46,37 @@ class Outcome:
 CommandLine = Callable[..., Outcome]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every process of the tests find compiled bytecode, where the installation is not to be written to.
+
+    Without it each of some hundred processes would compile what it imports, torch in ten seconds. This runs before
+    xdist starts its workers, which inherit it.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(config.cache.mkdir("bytecode")) if config.cache else ""
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this session that xdist's workers have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_cache(shared_folder: Path) -> Iterator[None]:
     """Exports are shared by the tests of one session and never by the user's own cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ORTBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ORTBENCH_CACHE", str(shared_folder / "cache"))
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(shared_folder: Path) -> Artifact:
+    """The catalog's `tiny` as ONNX, exported once: whoever asks first makes it, and others wait meanwhile."""
+    with (shared_folder / "export.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return run_export(ExportRequest(source=find_model("tiny").source()))
 
 
 @pytest.fixture
@@ -61,6 +97,36 @@ def ortbench(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
         return Outcome(status, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a study in this process end after one short launch of every cell, whatever its --max-time.
+
+    Then a long one costs nothing, and none of its cells is left out where the machine is busy.
+    """
+    end_after_launches(monkeypatch, 1)
+
+
+def end_after_launches(patch: pytest.MonkeyPatch, launches: int) -> None:
+    """Let studies in this process end after so many launches of one group, each of few rounds."""
+    more = iter(range(launches - 1))
+
+    def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: float) -> PlannedLaunch | None:
+        if next(more, None) is None or not (planned := budget.next_launch(groups, remaining_s, max_time_s)):
+            return None
+        return replace(planned, seconds=dict.fromkeys(planned.seconds, SHORT_S))
+
+    patch.setattr("ortbench.runner.study.first_launch_seconds", lambda *_: SHORT_S)
+    patch.setattr("ortbench.runner.study.next_launch", next_launch)
+
+
+def run_in(folder: Path, *words: object) -> Outcome:
+    """Run a command line in a folder, for what several tests look at: capfd serves one test only."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        status = run([str(word) for word in words])
+    return Outcome(status, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture

@@ -101,14 +101,21 @@ def test_an_invalid_point_is_hollow_and_the_caption_says_so() -> None:
 
 
 def test_another_precision_goes_into_a_folder_of_its_own(tmp_path: Path) -> None:
-    files = draw_gallery(study(extra="e0,1,1,5,,,ok,bf16\n"), tmp_path)
+    files = draw_gallery(study(threads=1, batch_sizes=1, extra="e0,1,1,5,,,ok,bf16\n"), tmp_path)
     assert tmp_path / "bf16" / "my-model-throughput-e0-perBS.png" in files
     assert tmp_path / "my-model-throughput-e0-perBS.png" in files
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Path]]:
+    """The files of two galleries, by how many thread counts they show."""
+    return {count: draw_gallery(study(threads=count), tmp_path_factory.mktemp("drawn")) for count in (1, 3)}
+
+
 @pytest.mark.parametrize("threads", [1, 3])
-def test_charts_are_written_as_png_svg_and_html_with_every_value(tmp_path: Path, threads: int) -> None:
-    files = draw_gallery(study(threads=threads), tmp_path)
+def test_charts_are_written_as_png_svg_and_html_with_every_value(drawn: dict[int, list[Path]], threads: int) -> None:
+    files = drawn[threads]
+    tmp_path = files[0].parent
     own = [file for file in files if file.parent == tmp_path and file.name != "vega.js"]
     assert len(own) == 3 * (4 * 2 + 2)
     assert {file.suffix for file in own} == {".png", ".svg", ".html"}
@@ -129,8 +136,8 @@ def test_with_many_series_only_the_greatest_and_the_least_are_labelled() -> None
     }
 
 
-def test_a_figure_is_one_text_whose_outline_lies_below_it(tmp_path: Path) -> None:
-    draw_gallery(study(), tmp_path)
+def test_a_figure_is_one_text_whose_outline_lies_below_it(drawn: dict[int, list[Path]]) -> None:
+    tmp_path = drawn[3][0].parent
     drawing = (tmp_path / "my-model-latency-1.svg").read_text(encoding="utf-8")
     figures = [text for text in drawing.split("<text ")[1:] if ">2.50<" in text]
     assert len(figures) == 1

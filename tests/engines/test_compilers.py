@@ -15,11 +15,10 @@ from ortbench.engines.registry import resolve_engine, resolve_engines
 from ortbench.engines.spec import parse_engine
 from ortbench.errors import ArmError
 from ortbench.export.artifact import Artifact
-from ortbench.export.exporter import ExportRequest
 from ortbench.models.catalog import find_model
 from ortbench.runner import protocol
 from ortbench.runner.builds import Builds
-from ortbench.runner.jobs import Reference, run_export
+from ortbench.runner.jobs import Reference
 from ortbench.runner.process import Worker
 
 SOURCE = find_model("tiny").source()
@@ -32,8 +31,8 @@ needs_compiler = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return run_export(ExportRequest(source=SOURCE))
+def artifact(tiny_artifact: Artifact) -> Artifact:
+    return tiny_artifact
 
 
 @pytest.fixture(scope="module")

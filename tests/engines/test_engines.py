@@ -14,11 +14,10 @@ from ortbench.engines.registry import resolve_engines
 from ortbench.engines.torch_base import installed_torch_version
 from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
 from ortbench.export.artifact import Artifact
-from ortbench.export.exporter import ExportRequest
 from ortbench.models.catalog import find_model
 from ortbench.models.spec import ModelSource, TensorSpec
 from ortbench.runner import protocol
-from ortbench.runner.jobs import Reference, probe_targets, run_export
+from ortbench.runner.jobs import Reference, probe_targets
 from ortbench.runner.process import Worker
 
 SOURCE = find_model("tiny").source()
@@ -26,8 +25,8 @@ ONE_NODE = ModelSource(name="one", inputs=(TensorSpec("x", (1,)),), outputs=(Ten
 
 
 @pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return run_export(ExportRequest(source=SOURCE))
+def artifact(tiny_artifact: Artifact) -> Artifact:
+    return tiny_artifact
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,8 @@ from ortbench.engines.profiling import Span, median_call, nested
 from ortbench.engines.registry import resolve_engines
 from ortbench.engines.torch_profile import name_unseen, read_events
 from ortbench.export.artifact import Artifact
-from ortbench.export.exporter import ExportRequest
 from ortbench.models.catalog import find_model
 from ortbench.runner import protocol
-from ortbench.runner.jobs import run_export
 from ortbench.runner.process import Worker
 
 TRACES = Path(__file__).with_name("traces")
@@ -188,8 +186,8 @@ def test_nodes_that_did_not_run_are_left_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return run_export(ExportRequest(source=SOURCE))
+def artifact(tiny_artifact: Artifact) -> Artifact:
+    return tiny_artifact
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from ortbench.engines.base import Engine, Evidence, Placement
 from ortbench.engines.evidence import fallback_reason
 from ortbench.engines.registry import REGISTRY, resolve_engines
 from ortbench.errors import EngineSpecError
+from ortbench.models.catalog import find_model
+from ortbench.models.spec import ModelSource
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,24 @@ from ortbench.errors import EngineSpecError
 )
 def test_an_engine_is_spelled_in_its_shortest_form(text: str, labels: list[str]) -> None:
     assert [engine.label for engine in resolve_engines(text)] == labels
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "libraries"),
+    [
+        ("torch", "resnet18", ("torch", "torchvision")),
+        ("torch", "tiny", ("torch",)),
+        ("ort", "resnet18", ("onnxruntime",)),
+        ("null", "resnet18", ()),
+    ],
+)
+def test_only_an_engine_that_builds_the_module_imports_what_that_takes(
+    engine: str, model: str, libraries: tuple[str, ...]
+) -> None:
+    assert REGISTRY[engine].libraries_for(find_model(model).source()) == libraries
+    assert (
+        REGISTRY[engine].libraries_for(ModelSource(name=model, path="m.onnx", inputs=())) == REGISTRY[engine].libraries
+    )
 
 
 def test_options_are_typed() -> None:

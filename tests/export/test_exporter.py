@@ -15,8 +15,8 @@ import pytest
 
 from ortbench.engines.graph_work import count_model
 from ortbench.errors import ExportError
-from ortbench.export.artifact import Manifest, read_artifact
-from ortbench.export.cache import list_cache
+from ortbench.export.artifact import Artifact, Manifest, read_artifact
+from ortbench.export.cache import artifact_folder, list_cache
 from ortbench.export.exporter import ExportRequest, export_identity
 from ortbench.models.catalog import find_model
 from ortbench.models.files import file_sha256
@@ -28,10 +28,8 @@ SOURCE = find_model("tiny").source()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exports") / "tiny"
-    run_export(ExportRequest(source=SOURCE, output=str(path)))
-    return path
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_artifact: Artifact) -> Path:
+    return Path(shutil.copytree(tiny_artifact.folder, tmp_path_factory.mktemp("exports") / "tiny"))
 
 
 def manifest(folder: Path) -> Manifest:
@@ -156,11 +154,11 @@ def test_export_prints_path_opset_size_and_parity(ortbench: CommandLine, tmp_pat
 
 
 def test_the_cache_is_listed_and_cleared(
-    ortbench: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ortbench: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_artifact: Artifact
 ) -> None:
     monkeypatch.setenv("ORTBENCH_CACHE", str(tmp_path / "cache"))
     assert "0 exported models" in ortbench("cache").stdout
-    run_export(ExportRequest(source=SOURCE))
+    shutil.copytree(tiny_artifact.folder, artifact_folder(tiny_artifact.manifest.identity))
     damaged = tmp_path / "cache" / "artifacts" / "damaged"
     damaged.mkdir()
     (damaged / "model.onnx").write_bytes(b"half")

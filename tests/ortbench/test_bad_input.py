@@ -53,7 +53,7 @@ def refused(ortbench: CommandLine, *words: str | Path) -> str:
         (["--batch-sizes", "4,4"], "Expected each of --batch-sizes once, but got 4 twice in '4,4'."),
         (
             ["--threads", str(LIMIT + 1)],
-            f"Expected --threads of at most {LIMIT}, as many as this process may use here, but got {LIMIT + 1}.",
+            f"Expected --threads of at most {LIMIT}, as many CPUs as this process may use here, but got {LIMIT + 1}.",
         ),
         (
             ["--full", "--threads", "1"],

@@ -52,7 +52,7 @@ def test_a_machine_that_is_not_fit_is_told_what_to_do() -> None:
 
 
 def test_the_real_thing_looks_measures_and_decides(ortbench: CommandLine) -> None:
-    outcome = ortbench("doctor", "--max-time", "10s", "--json", "--quiet")
+    outcome = ortbench("doctor", "--max-time", "6s", "--json", "--quiet")
     document = json.loads(outcome.stdout)
     assert [finding["name"] for finding in document["findings"]][:3] == ["cores", "SMT", "quota"]
     reach = document["resolution"]

@@ -10,10 +10,11 @@ import pytest
 import ortbench as package
 from tests.conftest import CommandLine
 
+pytestmark = pytest.mark.usefixtures("one_launch")
+
 
 def words(model: Path) -> list[str]:
-    # More than a quiet machine needs to begin both cells.
-    cell = ["--batch-sizes", "1,2", "--threads", "1", "--max-time", "20s"]
+    cell = ["--batch-sizes", "1,2", "--threads", "1", "--max-time", "5m"]
     return ["compare", "--model", str(model), "--engines", "ort,null", *cell]
 
 

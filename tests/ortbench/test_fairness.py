@@ -15,30 +15,36 @@ from ortbench.results.journal import read_launches, read_rounds
 from ortbench.runner import sysfs
 from ortbench.runner.fitness import assess
 from ortbench.runner.reading import read_machine
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, Outcome, run_in, write_model
 from tests.ortbench.test_faults import arms_of
 from tests.runner.test_energy import zone
 
+UNFAIR = {
+    "scripted[ignore_threads=true]": "asked for 1 thread, but 3 were busy, by their CPU time",
+    "scripted[report_threads=7]": "asked for 1 thread, but the library reports 7",
+    "scripted[gradients=true]": "its calls record gradients",
+    "scripted[other_artifact=true]": "it loaded another model file (sha256 ",
+}
 
-@pytest.mark.parametrize(
-    ("option", "reason"),
-    [
-        ("ignore_threads=true", "asked for 1 thread, but 3 were busy, by their CPU time"),
-        ("report_threads=7", "asked for 1 thread, but the library reports 7"),
-        ("gradients=true", "its calls record gradients"),
-        ("other_artifact=true", "it loaded another model file (sha256 "),
-    ],
-)
-def test_an_unfair_arm_is_invalid_and_has_no_speedup(
-    ortbench: CommandLine, model_file: Path, option: str, reason: str
-) -> None:
-    engine = f"scripted[{option}]"
-    words = ["--model", model_file, "--engines", f"ort,{engine}", "--batch-sizes", "1", "--threads", "1"]
-    outcome = ortbench("compare", *words, "--max-time", "2s", "--output", "out")
+
+@pytest.fixture(scope="module")
+def unfair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """The results of a study with every unfair arm, and what it printed."""
+    folder = tmp_path_factory.mktemp("unfair")
+    words = ["--model", write_model(folder / "product.onnx", ["N", 8]), "--engines", ",".join(["ort", *UNFAIR])]
+    words += ["--batch-sizes", "1", "--threads", "1", "--max-time", "4s", "--output", "out"]
+    return folder / "out", run_in(folder, "compare", "--no-charts", *words)
+
+
+@pytest.mark.parametrize(("engine", "reason"), UNFAIR.items())
+def test_an_unfair_arm_is_invalid_and_has_no_speedup(unfair: tuple[Path, Outcome], engine: str, reason: str) -> None:
+    folder, outcome = unfair
     assert outcome.status == 3
-    baseline, unfair, _ = arms_of(Path("out"))
-    assert (baseline["status"], unfair["status"], unfair["speedup"]) == ("ok", "invalid", None)
-    assert unfair["reason"].startswith(reason)
+    baseline, *others, twin = arms_of(folder)
+    assert (baseline["engine"], baseline["status"], twin["status"]) == ("ort", "ok", "ok")
+    [arm] = [arm for arm in others if arm["engine"] == engine]
+    assert (arm["status"], arm["speedup"]) == ("invalid", None)
+    assert arm["reason"].startswith(reason)
     assert f"{engine} invalid at batch size 1, threads 1: {reason}" in outcome.stdout
 
 

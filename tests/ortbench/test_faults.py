@@ -17,7 +17,7 @@ import pytest
 
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.runner import launch
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, Outcome, run_in, write_model
 
 
 def arms_of(folder: Path, cell: int = 0) -> list[dict[str, Any]]:
@@ -26,30 +26,51 @@ def arms_of(folder: Path, cell: int = 0) -> list[dict[str, Any]]:
     return arms
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ("crash_at=1", "was killed by SIGSEGV"),
-        ("crash_at=70", "was killed by SIGSEGV"),
-        ("abort_at=2", "was killed by SIGABRT"),
-        ("exhaust_at=2", "MemoryError: "),
-        ("kill_at=2", "was killed by SIGKILL (perhaps out of memory)"),
-        ("raise_at=2", "RuntimeError: scripted error"),
-        ("rubbish_at=2", "wrote something that is no reply: b'this is no reply'"),
-    ],
-)
-def test_a_faulty_arm_costs_itself_only(ortbench: CommandLine, model_file: Path, fault: str, reason: str) -> None:
-    engine = f"scripted[{fault}]"
-    words = ["--model", model_file, "--engines", f"ort,{engine},null", "--batch-sizes", "1", "--max-time", "4s"]
-    outcome = ortbench("compare", *words, "--output", "out")
+FAULTS = {
+    "crash_at=1": "was killed by SIGSEGV",
+    "crash_at=70": "was killed by SIGSEGV",
+    "abort_at=2": "was killed by SIGABRT",
+    "exhaust_at=2": "MemoryError: ",
+    "kill_at=2": "was killed by SIGKILL (perhaps out of memory)",
+    "raise_at=2": "RuntimeError: scripted error",
+    "rubbish_at=2": "wrote something that is no reply: b'this is no reply'",
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """The results of a study in which every fault happens, and what it printed."""
+    folder = tmp_path_factory.mktemp("faulty")
+    engines = ",".join(["ort", *(f"scripted[{fault}]" for fault in FAULTS), "null"])
+    words = ["--model", write_model(folder / "product.onnx", ["N", 8]), "--engines", engines, "--batch-sizes", "1"]
+    return folder / "out", run_in(folder, "compare", "--no-charts", *words, "--max-time", "8s", "--output", "out")
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
+def test_a_faulty_arm_costs_itself_only(faulty: tuple[Path, Outcome], fault: str, reason: str) -> None:
+    folder, outcome = faulty
     assert outcome.status == 3
-    baseline, faulty, other, twin = arms_of(Path("out"))
-    assert [arm["status"] for arm in (baseline, other, twin)] == ["ok", "ok", "ok"]
-    assert faulty["status"] == "failed"
-    assert reason in faulty["reason"]
-    assert faulty["speedup"] is None
+    baseline, *failed, other, twin = arms_of(folder)
+    assert [(arm["engine"], arm["status"]) for arm in (baseline, other, twin)] == [
+        ("ort", "ok"),
+        ("null", "ok"),
+        ("ort", "ok"),
+    ]
+    engine = f"scripted[{fault}]"
+    [arm] = [arm for arm in failed if arm["engine"] == engine]
+    assert arm["status"] == "failed"
+    assert reason in arm["reason"]
+    assert arm["speedup"] is None
     assert other["speedup"] is not None
     assert f"{engine} failed at batch size 1, threads" in outcome.stdout
+
+
+def test_what_a_dying_worker_said_is_on_record(faulty: tuple[Path, Outcome]) -> None:
+    folder, _ = faulty
+    [failed] = [line for line in read_launches(folder) if line.engine == "scripted[abort_at=2]"]
+    assert failed.status == "failed"
+    assert failed.stderr == "scripted abort"
+    assert failed.reason == "scripted[abort_at=2] was killed by SIGABRT: scripted abort"
 
 
 def test_an_arm_that_hangs_is_ended_and_costs_itself_only(
@@ -65,15 +86,6 @@ def test_an_arm_that_hangs_is_ended_and_costs_itself_only(
         # The time spent waiting is not taken from the others: they have their launches.
         assert (baseline["status"], baseline["launches"] >= 2) == ("ok", True)
         assert (hung["status"], "hung: no answer within" in hung["reason"]) == ("failed", True)
-
-
-def test_what_a_dying_worker_said_is_on_record(ortbench: CommandLine, model_file: Path) -> None:
-    words = ["--model", model_file, "--engines", "ort,scripted[abort_at=2]", "--batch-sizes", "1", "--max-time", "2s"]
-    assert ortbench("compare", *words, "--output", "out", "--quiet").status == 3
-    [failed] = [record for record in read_launches(Path("out")) if record.status == "failed"]
-    assert failed.engine == "scripted[abort_at=2]"
-    assert failed.stderr == "scripted abort"
-    assert failed.reason == "scripted[abort_at=2] was killed by SIGABRT: scripted abort"
 
 
 def test_a_cell_that_cannot_fit_into_memory_is_skipped_with_the_figure(ortbench: CommandLine, model_file: Path) -> None:
@@ -98,7 +110,7 @@ def command(*words: str) -> list[str]:
 def test_a_full_disk_loses_at_most_the_round_in_flight(model_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     words = ["--model", str(model_file), "--engines", "ort,null", "--batch-sizes", "1", "--output", str(folder)]
-    limit = 150_000
+    limit = 60_000
 
     def forbid_larger_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -120,8 +132,9 @@ def test_a_full_disk_loses_at_most_the_round_in_flight(model_file: Path, tmp_pat
     assert (folder / "rounds.jsonl").stat().st_size <= limit
     assert sum(len(line.samples_ns) for line in rounds) > 0
 
+    spent = max(line.started_s for line in rounds)
     again = subprocess.run(
-        command(*words, "--max-time", "24s", "--target", "90%", "--resume"),
+        command(*words, "--max-time", f"{spent + 4:.0f}s", "--target", "0.01%", "--resume"),
         capture_output=True,
         text=True,
         check=False,
@@ -130,13 +143,14 @@ def test_a_full_disk_loses_at_most_the_round_in_flight(model_file: Path, tmp_pat
     assert again.returncode == 0, again.stderr
     kept = read_rounds(folder)
     assert kept[: len(rounds)] == rounds
+    assert len(kept) > len(rounds)
 
 
 def test_a_killed_study_goes_on_where_it_was(model_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     words = ["--model", str(model_file), "--engines", "ort,scripted[latency=3ms]", "--output", str(folder)]
     words += ["--batch-sizes", "1", "--target", "0.01%"]
-    with subprocess.Popen(command(*words, "--max-time", "60s"), stdout=subprocess.DEVNULL) as study:
+    with subprocess.Popen(command(*words, "--max-time", "20s"), stdout=subprocess.DEVNULL) as study:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if (folder / "rounds.jsonl").exists() and max((r.launch for r in read_rounds(folder)), default=0) >= 2:
@@ -153,7 +167,7 @@ def test_a_killed_study_goes_on_where_it_was(model_file: Path, tmp_path: Path) -
         file.write(b'{"cell":"b1-t')
     spent = max(line.started_s for line in before)
     again = subprocess.run(
-        command(*words, "--max-time", f"{spent + 6:.0f}s", "--resume"), capture_output=True, text=True, check=False
+        command(*words, "--max-time", f"{spent + 4:.0f}s", "--resume"), capture_output=True, text=True, check=False
     )
     assert again.returncode == 0, again.stderr
     after = read_rounds(folder)
@@ -168,9 +182,12 @@ def test_a_killed_study_goes_on_where_it_was(model_file: Path, tmp_path: Path) -
 def test_parked_arms_use_no_cpu(model_file: Path, tmp_path: Path) -> None:
     """While the slow arm runs, the others are stopped: their CPU time stands still."""
     folder = tmp_path / "out"
-    words = ["--model", str(model_file), "--engines", "ort,scripted[latency=3s]", "--output", str(folder)]
+    words = ["--model", str(model_file), "--engines", "ort,scripted[latency=2s]", "--output", str(folder)]
     with subprocess.Popen(
-        command(*words, "--batch-sizes", "1", "--max-time", "60s"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        # One batch holds all inputs that are compared before the first round.
+        command(*words, "--batch-sizes", "64", "--max-time", "60s"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as study:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (

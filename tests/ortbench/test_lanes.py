@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import CommandLine, write_model
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_each_lane_is_compared_inside_itself(ortbench: CommandLine, model_file: Path) -> None:
     words = [
         "--model",
@@ -22,7 +23,7 @@ def test_each_lane_is_compared_inside_itself(ortbench: CommandLine, model_file: 
         "--batch-sizes",
         "2",
     ]
-    outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "20s", "--output", "out", draw=True)
+    outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "5m", "--output", "out", draw=True)
     assert outcome.status == 0, outcome.stdout + outcome.stderr
     summary = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))
     assert [cell["precision"] for cell in summary["cells"]] == ["fp32", "int8"]
@@ -44,10 +45,11 @@ def test_each_lane_is_compared_inside_itself(ortbench: CommandLine, model_file: 
     assert ortbench("compare", "--study", "out", "--dry-run").stdout.splitlines()[0].endswith("fp32,int8, seed 0)")
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_an_arm_of_another_lane_is_compared_when_asked_and_proves_it(ortbench: CommandLine, model_file: Path) -> None:
     engines = "ort,ort[precision=int8],ort[precision=int8,graph_optimization_level=disable],ort[precision=fp16]"
     words = ["--model", model_file, "--engines", engines, "--batch-sizes", "2", "--threads", "1"]
-    outcome = ortbench("compare", *words, "--max-time", "15s", "--output", "out")
+    outcome = ortbench("compare", *words, "--max-time", "5m", "--output", "out")
     assert outcome.status == 3, outcome.stdout
     arms = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"][0]["arms"]
     assert [arm["status"] for arm in arms] == ["ok", "ok", "invalid", "ok", "ok"]

@@ -32,12 +32,13 @@ def _uv_is_a_fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_fake_uv(tmp_path / "commands")
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_arms_in_two_interpreters_are_measured_and_on_record(
     ortbench: CommandLine, model_file: Path, neighbour: Path
 ) -> None:
     label = f"ort[python={neighbour}]"
     words = ("compare", "--model", model_file, "--engines", f"{label},ort", *FEW, "--output", "out")
-    outcome = ortbench(*words, "--max-time", "3s")
+    outcome = ortbench(*words, "--max-time", "1m")
     assert outcome.status == 0, outcome.stderr
     [cell] = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"]
     assert [(arm["engine"], arm["status"], arm["parity"]["ok"]) for arm in cell["arms"]] == [
@@ -49,10 +50,10 @@ def test_arms_in_two_interpreters_are_measured_and_on_record(
     assert {f"python in {label}", f"onnxruntime in {label}"} <= set(read_run(Path("out")).versions)
     assert f"baseline {label}" in outcome.stdout
 
-    again = ortbench(*words, "--max-time", "5s", "--resume")
+    again = ortbench(*words, "--max-time", "2m", "--resume")
     assert again.status == 0, again.stderr
     install_fake(neighbour.parents[1], "onnxscript", "99.1")
-    refused = ortbench(*words, "--max-time", "9s", "--resume")
+    refused = ortbench(*words, "--max-time", "3m", "--resume")
     assert refused.status == 2
     assert f"the version of onnxscript in {label} was " in refused.stderr
     assert ", is 99.1." in refused.stderr
@@ -98,6 +99,7 @@ def test_without_a_network_nothing_is_measured(ortbench: CommandLine, model_file
     assert not Path("out").exists()
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_an_older_version_for_real(
     ortbench: CommandLine, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

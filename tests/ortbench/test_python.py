@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 import ortbench
+from ortbench.export.artifact import Artifact
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> ortbench.Results:
+def results(tmp_path_factory: pytest.TempPathFactory, tiny_artifact: Artifact) -> ortbench.Results:
+    del tiny_artifact  # found in the cache
     folder = tmp_path_factory.mktemp("python") / "out"
     told: list[str] = []
     results = ortbench.compare(

@@ -82,6 +82,7 @@ def test_a_study_file_is_measured_and_its_record_serves_as_one(ortbench: Command
     assert json.loads(again.stdout) == settings
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_measuring_anew_says_what_changed(ortbench: CommandLine, model_file: Path) -> None:
     words = ("--engines", "ort,scripted[latency=2ms]", "--batch-sizes", "1", "--max-time", "3s", "--quiet")
     assert ortbench("compare", "--model", model_file, *words, "--output", "old").status == 0
