@@ -114,6 +114,18 @@ def loaded_allocator(maps: str) -> str:
     return "musl" if any(name.startswith("ld-musl") for name in names) else "unknown"
 
 
+def affinity_of_threads() -> tuple[int, ...]:
+    """Return every CPU that a thread of this process may use, also one that a library's thread took for itself."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = set(os.sched_getaffinity(0))
+    tasks = Path("/proc/self/task")
+    for task in tasks.iterdir() if tasks.exists() else ():
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            allowed |= os.sched_getaffinity(int(task.name))
+    return tuple(sorted(allowed))
+
+
 def count_threads() -> int | None:
     """Return how many threads this process has, as the system counts them."""
     tasks = Path("/proc/self/task")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import platform
 import time
 import traceback
@@ -28,7 +27,7 @@ from ortbench.runner.checking import check_batches, expected_outputs, run_batch
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
-from ortbench.runner.machine import count_threads, loaded_allocator
+from ortbench.runner.machine import affinity_of_threads, count_threads, loaded_allocator
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
@@ -125,7 +124,7 @@ class EngineHost:
         for library in entry.libraries:
             importlib.import_module(library)
         imported = time.perf_counter()
-        self.engine = entry.create()
+        self.engine = entry.create(request.options)
         self._request = request
         self.engine.load(request)
         loaded = time.perf_counter()
@@ -182,7 +181,7 @@ class EngineHost:
             steady=steady,
             parity=parity,
             evidence=evidence,
-            affinity=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+            affinity=affinity_of_threads(),
             os_threads=count_threads(),
             allocator=loaded_allocator(_memory_maps()),
             memory_mib=peak_memory_mib(),
