@@ -161,7 +161,8 @@ class OrtEngine(Engine):
         )
 
     def _boundary(self) -> str:
-        if self._binding is None:
+        # What has no share of a batch has nothing bound.
+        if not self._request.options.get("io_binding", True):
             return "host+copies"
         return "host" if self._memory == "cpu" else "device"
 

@@ -14,6 +14,7 @@ import msgspec
 from ortbench.results.agreement import parity_notes, telling_parity
 from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
+from ortbench.results.faults import minor_faults_per_call
 from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_launches, read_rounds
@@ -163,6 +164,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         marks=placement_marks(last.placement) if last else (),
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
         instance_latency_ms=instance_medians_ms(record.slices),
+        minor_faults_per_call=minor_faults_per_call(record.slices),
     )
 
 

@@ -55,6 +55,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         evidence: what else the engine proved, plain data; see `engines/base.py`.
         memory_mib: peak resident set; pss_mib: the largest proportional set size seen.
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
+        minor_faults_per_call: pages that the system had to give (again) while calls ran, all instances together.
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
     """
@@ -82,6 +83,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     joules_per_item: float | None = None
     marks: tuple[str, ...] = ()
     instance_latency_ms: tuple[float, ...] = ()
+    minor_faults_per_call: float | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:

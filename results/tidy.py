@@ -45,6 +45,7 @@ COLUMNS: dict[str, type] = {
     "pss_mib": float,
     "gpu_memory_mib": float,
     "joules_per_item": float,
+    "minor_faults_per_call": float,
     "marks": str,
 }
 
@@ -125,5 +126,6 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "pss_mib": arm.pss_mib,
         "gpu_memory_mib": arm.gpu_memory_mib,
         "joules_per_item": arm.joules_per_item,
+        "minor_faults_per_call": arm.minor_faults_per_call,
         "marks": MARK_SEPARATOR.join(arm.marks) or None,
     }

@@ -1,21 +1,49 @@
-"""Which columns of memory and energy a table has: those with a figure anywhere. Pure."""
+"""Which columns a table has beyond speed, those with a figure anywhere: memory, energy, faults, instances. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from ortbench.results.summary import ArmSummary, Summary
 from ortbench.units import format_significant
 
 # Field of ArmSummary -> its heading.
-_HEADINGS = {"pss_mib": "PSS MiB", "gpu_memory_mib": "GPU MiB", "joules_per_item": "J/item"}
+_HEADINGS = {
+    "instance_latency_ms": "each instance's ms",
+    "pss_mib": "PSS MiB",
+    "gpu_memory_mib": "GPU MiB",
+    "minor_faults_per_call": "faults/call",
+    "joules_per_item": "J/item",
+}
+# More instances than this are told by the fastest and the slowest.
+_MOST_LISTED = 4
 
 
 def used_columns(summary: Summary) -> dict[str, str]:
-    """Return field -> heading of what any arm has on record."""
+    """Return field -> heading of what any arm has on record; page faults only beside several allocators."""
     arms = [arm for cell in summary.cells for arm in cell.arms]
-    return {name: heading for name, heading in _HEADINGS.items() if any(getattr(arm, name) is not None for arm in arms)}
+    several = len({cell.allocator for cell in summary.cells}) > 1
+    return {
+        name: heading
+        for name, heading in _HEADINGS.items()
+        if any(getattr(arm, name) not in (None, ()) for arm in arms) and (several or name != "minor_faults_per_call")
+    }
 
 
-def used_figures(arm: ArmSummary, columns: dict[str, str]) -> list[str]:
+def used_figures(arm: ArmSummary, columns: Mapping[str, str]) -> list[str]:
     """Return an arm's figures for these columns; empty where there is none."""
+    return [_worded(getattr(arm, name)) for name in columns]
+
+
+def used_keys(arm: ArmSummary, columns: Mapping[str, str]) -> list[float | None]:
+    """Return what an arm's figures for these columns are sorted by: of several instances, the slowest one's."""
     values = (getattr(arm, name) for name in columns)
-    return ["" if value is None else format_significant(value) for value in values]
+    return [max(value, default=None) if isinstance(value, tuple) else value for value in values]
+
+
+def _worded(value: float | tuple[float, ...] | None) -> str:
+    if not isinstance(value, tuple):
+        return "" if value is None else format_significant(value)
+    if len(value) > _MOST_LISTED:
+        return f"{format_significant(min(value))} to {format_significant(max(value))}"
+    return ", ".join(map(format_significant, value))

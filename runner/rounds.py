@@ -95,4 +95,5 @@ def _line(  # noqa: PLR0913 - a line says where it belongs
         involuntary_switches=samples.involuntary_switches,
         items=samples.items,
         instance_calls=samples.instance_calls,
+        calls=samples.calls,
     )

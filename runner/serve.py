@@ -27,7 +27,7 @@ from ortbench.runner.checking import check_batches, expected_outputs, run_batch
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
-from ortbench.runner.machine import affinity_of_threads, count_threads, loaded_allocator
+from ortbench.runner.machine import affinity_of_threads, count_threads, loaded_allocator, loaded_tunables, memory_maps
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
@@ -183,7 +183,8 @@ class EngineHost:
             evidence=evidence,
             affinity=affinity_of_threads(),
             os_threads=count_threads(),
-            allocator=loaded_allocator(_memory_maps()),
+            allocator=loaded_allocator(memory_maps()),
+            tunables=loaded_tunables(),
             memory_mib=peak_memory_mib(),
             pss_mib=self._pss.mib,
             gpu_memory_mib=own_memory_mib() if evidence.boundary != "host" else None,
@@ -219,10 +220,3 @@ class EngineHost:
 def _with_python(evidence: Evidence) -> Evidence:
     """Add the interpreter's version: an arm may run in another one than the rest."""
     return msgspec.structs.replace(evidence, versions=evidence.versions | {"python": platform.python_version()})
-
-
-def _memory_maps() -> str:
-    try:
-        return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
