@@ -15,6 +15,7 @@ from ortbench.runner.team import Team
 from ortbench.runner.topology import (
     Cpu,
     Place,
+    count_nodes,
     memory_binding,
     nodes_of,
     place_instances,
@@ -112,6 +113,7 @@ def test_instances_of_a_machine_with_two_nodes_and_smt_are_placed_and_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: "/usr/bin/numactl")
+    monkeypatch.setattr("ortbench.runner.topology.starts_programs", lambda _: True)
     cpus = read_cpus(made_machine(tmp_path, 2, 2, 2), tmp_path)
     first, second = ("/usr/bin/numactl", "--membind=0", "--"), ("/usr/bin/numactl", "--membind=1", "--")
     # Cores 0 and 1 of node 0, then 2 and 3 of node 1; 4 to 7 are their siblings.
@@ -126,6 +128,33 @@ def test_without_numactl_or_with_one_node_nothing_is_bound(tmp_path: Path, monke
     monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: None)
     cpus = read_cpus(made_machine(tmp_path, 2, 2, 1), tmp_path)
     assert [place.binding for place in places_for([1] * 2, cpus)] == [(), ()]
+
+
+def test_one_instance_stays_on_one_node_too_whatever_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: None)
+    alternating = [Cpu(number, number % 2) for number in range(8)]
+    assert places_for([4], alternating) == (Place((0, 2, 4, 6)),)
+
+
+def test_memory_is_bound_where_only_one_of_the_machines_nodes_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in ("node0", "node1"):
+        (tmp_path / "sys/devices/system/node" / node).mkdir(parents=True)
+    assert count_nodes(tmp_path) == 2
+    assert count_nodes(tmp_path / "nothing") == 1
+    monkeypatch.setattr("ortbench.runner.topology.count_nodes", lambda: 2)
+    monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: "numactl")
+    monkeypatch.setattr("ortbench.runner.topology.starts_programs", lambda _: True)
+    assert places_for([2], [Cpu(0, 1), Cpu(1, 1)]) == (Place((0, 1), ("numactl", "--membind=1", "--")),)
+
+
+def test_a_binding_that_the_system_forbids_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numactl = tmp_path / "numactl"
+    numactl.write_text("#!/bin/sh\necho 'set_mempolicy: Operation not permitted' >&2\nexit 1\n", encoding="ascii")
+    numactl.chmod(0o755)
+    monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: str(numactl))
+    assert places_for([1] * 2, machine(2, 1, 1)) == (Place((0,)), Place((1,)))
 
 
 def test_a_program_that_binds_memory_stands_before_each_instances_process(tmp_path: Path) -> None:
