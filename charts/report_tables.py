@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ortbench.results.attainable import roof_lines
 from ortbench.results.lanes import accuracy
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
-from ortbench.results.used import used_columns, used_text, used_value
+from ortbench.results.used import used_columns, used_figures, used_keys
 from ortbench.units import format_significant
 
 
@@ -112,7 +112,7 @@ def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
     return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, [*place, *cells])
 
 
-def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
+def _result(arm: ArmSummary, used: Mapping[str, str]) -> list[Cell]:
     latency, speedup, parity = arm.latency_ms, arm.speedup, arm.parity or {}
     verdict = arm.status if arm.status != "ok" else speedup.verdict if speedup else "baseline"
     agrees = "" if parity.get("ok") is None else "ok" if parity["ok"] else "failed"
@@ -130,7 +130,7 @@ def _result(arm: ArmSummary, used: Iterable[str]) -> list[Cell]:
         *(Cell(text, parity.get(name)) for text, name in zip(accuracy(arm), ("cosine", "top1_agreement"), strict=True)),
         Cell(str(arm.launches), arm.launches) if arm.launches else Cell(""),
         _number(arm.memory_mib),
-        *(Cell(used_text(arm, name), used_value(arm, name)) for name in used),
+        *map(Cell, used_figures(arm, used), used_keys(arm, used)),
     ]
 
 

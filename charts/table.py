@@ -49,11 +49,11 @@ def build_table(summary: Summary) -> Table:
     title = escape(", ".join([summary.model, f"baseline {summary.baseline}", *constant]))
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", collapse_padding=True, pad_edge=False)
     for heading in (["model"] if len(models) > 1 else []) + ["engine"]:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     loaded = any(arm.load for cell in summary.cells for arm in cell.arms)
     tails = ["tail ms [95 %]"] if loaded else []
     for heading in [*varying, *extras, "latency ms [95 %]", *tails, "inferences/s", "speedup [95 %]"]:
-        table.add_column(_folded(heading), justify="right")
+        table.add_column(_folded(heading), justify="right", overflow="fold")
     for heading in ("verdict", "parity"):
         table.add_column(heading)
     accurate = shows_accuracy(summary.cells)

@@ -90,8 +90,9 @@ def _bounds(speedup: Speedup | None) -> str:
 
 
 def _combination(cell: CellSummary) -> str:
-    plain = {"precision": "fp32", "allocator": "default", "mode": "single", "load": ""}
+    plain = {"precision": "fp32", "allocator": "default", "load": ""}
     extras = [str(getattr(cell, name)) for name, usual in plain.items() if getattr(cell, name) != usual]
+    extras += [f"{cell.instances} instances, {cell.mode}"] if cell.instances > 1 else []
     return f" ({', '.join(extras)})" if extras else ""
 
 

@@ -74,6 +74,20 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         return counts.get(self.requested, 0) / total if total else 0.0
 
 
+class SessionPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one of several sessions in a process runs.
+
+    Attributes:
+        threads: computing threads that its library was told.
+        os_threads: that the system counts of it, the calling one included.
+        cpus: that they may use, as the system says.
+    """
+
+    threads: int
+    os_threads: int
+    cpus: tuple[int, ...]
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine can prove about itself after loading.
 
@@ -89,6 +103,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         gradients: whether the calls record gradients; None where the library has no such mode.
         layout: memory layout of images, `NCHW` or `NHWC`; None where the engine has no notion of it.
         artifact_sha256: of the ONNX file that was loaded; None where none was.
+        sessions: where each runs, where one process has several that divide a batch.
     """
 
     versions: dict[str, str]
@@ -100,6 +115,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     gradients: bool | None = None
     layout: str | None = None
     artifact_sha256: str | None = None
+    sessions: tuple[SessionPlace, ...] = ()
 
 
 class OperatorTime(msgspec.Struct, frozen=True, kw_only=True):

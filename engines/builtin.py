@@ -108,6 +108,7 @@ ENTRIES = (
         examines=True,
         module="ortbench.engines.ort",
         class_name="OrtEngine",
+        variants={"sessions": ("ortbench.engines.ort_sessions", "OrtSessionsEngine")},
         libraries=("onnxruntime",),
         options=(*ORT_OPTIONS, _precision(_ONNX_RUNTIME)),
         needs_artifact=True,

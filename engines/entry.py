@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from ortbench.engines.base import Engine, OptionValue
 from ortbench.engines.options import Option
@@ -28,6 +28,7 @@ class EngineEntry:
         builds_in: the same, in these lanes only.
         other_targets: accepted too, and found by `:*`, but listed only where this engine is asked about.
         named_targets: accepted by name only, since they need options to mean anything.
+        variants: option -> module and class that implement the engine where that option is given.
         check: refuses a target and options that contradict each other; told them and the spelling.
         examines: `build` reads what `evidence` will want of the model, so that it costs the study no time; nothing is
             missing where it cannot.
@@ -53,6 +54,7 @@ class EngineEntry:
     fake: bool = False
     other_targets: tuple[str, ...] = ()
     named_targets: tuple[str, ...] = ()
+    variants: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     check: Callable[[str, Mapping[str, OptionValue], str], None] | None = None
 
     @property
@@ -80,11 +82,13 @@ class EngineEntry:
         builds_module = self.computes and not self.needs_artifact and source.path is None
         return self.libraries + (find_model(source.name).libraries if builds_module else ())
 
-    def create(self) -> Engine:
-        """Import the implementation and return a fresh engine; for workers."""
-        return self.implementation()()
+    def create(self, options: Collection[str] = ()) -> Engine:
+        """Import the implementation that these options want and return a fresh engine; for workers."""
+        return self.implementation(options)()
 
-    def implementation(self) -> type[Engine]:
+    def implementation(self, options: Collection[str] = ()) -> type[Engine]:
         """Import and return the engine's class."""
-        loaded: type[Engine] = getattr(importlib.import_module(self.module), self.class_name)
+        wanted = (variant for option, variant in self.variants.items() if option in options)
+        module, class_name = next(wanted, (self.module, self.class_name))
+        loaded: type[Engine] = getattr(importlib.import_module(module), class_name)
         return loaded

@@ -12,7 +12,7 @@ from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRe
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
-from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, plan_session
+from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, one_session, plan_session
 from ortbench.engines.ort_placement import (
     AssignedNode,
     GraphFacts,
@@ -66,7 +66,7 @@ class OrtEngine(Engine):
         """Read the model's graph before the study; `evidence` finds it in the cache."""
         import onnxruntime
 
-        graph_facts(request, remembered_sha256(Path(request.artifact or "")), str(onnxruntime.__version__))
+        graph_facts(one_session(request), remembered_sha256(Path(request.artifact or "")), str(onnxruntime.__version__))
         return True
 
     def load(self, request: LoadRequest) -> None:
@@ -130,9 +130,9 @@ class OrtEngine(Engine):
         asynchronous = self._memory == "cuda"
         return profile_calls(type(self)(), self._request, self._arrays, calls, asynchronous=asynchronous)
 
-    def end_trace(self) -> str:
+    def end_traces(self) -> list[str]:
         """End the profile and return its file."""
-        return str(self._session.end_profiling())
+        return [str(self._session.end_profiling())]
 
     def outputs(self) -> Arrays | None:
         """Copy the outputs to main memory."""
@@ -161,7 +161,8 @@ class OrtEngine(Engine):
         )
 
     def _boundary(self) -> str:
-        if self._binding is None:
+        # What has no share of a batch has nothing bound.
+        if not self._request.options.get("io_binding", True):
             return "host+copies"
         return "host" if self._memory == "cpu" else "device"
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from ortbench.engines.base import CAN_PARK, LoadRequest, OptionValue
 from ortbench.engines.options import Option
 from ortbench.engines.ort_config_keys import CONFIG_KEYS
@@ -22,6 +24,8 @@ OPTIMIZATION_LEVELS = {
 RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 FORBID_FALLBACK = "session.disable_cpu_ep_fallback"
 _SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
+SESSIONS = "sessions"
+_AFFINITIES = "session.intra_op_thread_affinities"
 _PLUGIN_OPTIONS = ("library", "ep", "device")
 _ANY_KEY = "config."
 
@@ -55,6 +59,7 @@ OPTIONS = (
         choices=("sequential", "parallel"),
     ),
     Option("inter_threads", "int", default=None, help="threads for branches in parallel mode; else as many as threads"),
+    Option("sessions", "int", default=1, help="sessions in one process that divide a batch, and the threads"),
     Option("spinning", "bool", default=CAN_PARK, help="idle threads wait by spinning for a while before they sleep"),
     Option("arena", "bool", default=True, help="the CPU provider takes memory from an arena of its own"),
     Option("io_binding", "bool", default=True, help="inputs and outputs stay where they are; false times their copies"),
@@ -123,6 +128,12 @@ def plan_session(request: LoadRequest) -> SessionPlan:
     )
 
 
+def one_session(request: LoadRequest, threads: int | None = None) -> LoadRequest:
+    """Return what one of several sessions is asked to load, with so many threads; as many as all by default."""
+    options = {name: value for name, value in request.options.items() if name != SESSIONS}
+    return msgspec.structs.replace(request, options=options, threads=request.threads if threads is None else threads)
+
+
 def config_entries(options: Mapping[str, OptionValue]) -> dict[str, str]:
     """Return the session config entries among the options, with or without `config.` before them."""
     entries = {name.removeprefix(_ANY_KEY): str(value) for name, value in options.items()}
@@ -160,7 +171,19 @@ def _problem(target: str, options: Mapping[str, OptionValue]) -> str | None:
         return "inter_threads goes with execution_mode=parallel"
     if options.get("inter_threads") == 0:
         return "inter_threads is at least 1"
-    return _plugin_problem(target, options) or _provider_problem(target, options)
+    return _sessions_problem(target, options) or _plugin_problem(target, options) or _provider_problem(target, options)
+
+
+def _sessions_problem(target: str, options: Mapping[str, OptionValue]) -> str | None:
+    if SESSIONS not in options:
+        return None
+    if options[SESSIONS] == 0:
+        return "sessions is at least 1"
+    if target != "cpu":
+        return "sessions divide CPUs, so that they go with ort, the CPU provider"
+    if _AFFINITIES in config_entries(options):
+        return f"sessions keep their threads to CPUs of their own, and so does {_AFFINITIES}"
+    return None
 
 
 def _plugin_problem(target: str, options: Mapping[str, OptionValue]) -> str | None:

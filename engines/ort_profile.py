@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ortbench.engines.base import Arrays, LoadRequest, OperatorTime
-from ortbench.engines.profiling import Span, median_call, nested
+from ortbench.engines.profiling import Span, mean_of, median_call, nested
 
 if TYPE_CHECKING:
     from ortbench.engines.ort import OrtEngine
+    from ortbench.engines.ort_sessions import OrtSessionsEngine
 
 _CALL = "model_run"
 _KERNEL_SUFFIX = "_kernel_time"
@@ -23,7 +24,7 @@ _WARM_UP_CALLS = 3
 
 
 def profile_calls(
-    engine: OrtEngine, request: LoadRequest, inputs: Arrays, calls: int, *, asynchronous: bool
+    engine: OrtEngine | OrtSessionsEngine, request: LoadRequest, inputs: Arrays, calls: int, *, asynchronous: bool
 ) -> tuple[OperatorTime, ...] | None:
     """Load `engine`, a new one, with profiling on from the start, since it cannot be turned on later; run and read it.
 
@@ -37,8 +38,9 @@ def profile_calls(
         for _ in range(_WARM_UP_CALLS + calls):
             engine.run()
             engine.synchronize()
-        events = json.loads(Path(engine.end_trace()).read_text(encoding="utf-8"))
-    return read_trace(events, calls, asynchronous=asynchronous)
+        traces = [json.loads(Path(trace).read_text(encoding="utf-8")) for trace in engine.end_traces()]
+    read = [read_trace(events, calls, asynchronous=asynchronous) for events in traces]
+    return mean_of([operators for operators in read if operators is not None]) if None not in read else None
 
 
 def read_trace(

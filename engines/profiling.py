@@ -77,6 +77,20 @@ def median_call(calls: Sequence[Span], operators: Iterable[Span]) -> tuple[Opera
     return longest_first(operator for operator in found if operator.count)
 
 
+def mean_of(sessions: Sequence[Sequence[OperatorTime]]) -> tuple[OperatorTime, ...]:
+    """Return what each operator takes on average over sessions that run at once, the longest first."""
+    times: dict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
+    for operators in sessions:
+        for one in operators:
+            times[one.operator] += one.ms / len(sessions)
+            counts[one.operator] += one.count
+    return longest_first(
+        OperatorTime(operator=operator, ms=ms, count=round(counts[operator] / len(sessions)))
+        for operator, ms in times.items()
+    )
+
+
 def longest_first(operators: Iterable[OperatorTime]) -> tuple[OperatorTime, ...]:
     """Return the operators in descending time."""
     return tuple(sorted(operators, key=lambda operator: (-operator.ms, operator.operator)))

@@ -58,12 +58,19 @@ def take_part(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorS
     rows = np.arange(part.first, part.first + part.items)
     taken: Arrays = {}
     for name, array in arrays.items():
-        axis = _batch_axis(shapes.get(name, (UNKNOWN_RANK,)), np.shape(array), part.of)
+        axis = batch_axis(shapes.get(name, (UNKNOWN_RANK,)), np.shape(array), part.of)
         taken[name] = np.asarray(array) if axis is None else np.ascontiguousarray(np.take(array, rows, axis=axis))
     return taken
 
 
-def _batch_axis(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> int | None:
+def batch_axis(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> int | None:
+    """Return which axis of an array is the batch; None where none is.
+
+    Args:
+        declared: its shape in the model.
+        shape: its shape.
+        batch_size: where the first axis is open and as long as this, it is the batch.
+    """
     if BATCH in declared:
         return declared.index(BATCH)
     is_open = bool(declared) and isinstance(declared[0], str)

@@ -105,6 +105,7 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
         pss_mib=cell.number("pss_mib"),
         gpu_memory_mib=cell.number("gpu_memory_mib"),
         joules_per_item=cell.number("joules_per_item"),
+        minor_faults_per_call=cell.number("minor_faults_per_call", zero=True),
         marks=tuple(filter(None, cell.text("marks", "").split(MARK_SEPARATOR))),
     )
     return _Row(number=number, engine=arm.engine, key=key, arm=arm)
@@ -138,7 +139,7 @@ class _Cells:
             raise self.error(column, "a whole number of at least 1")
         return int(value)
 
-    def number(self, column: str, *, required: bool = False) -> float | None:
+    def number(self, column: str, *, required: bool = False, zero: bool = False) -> float | None:
         value = self.text(column, "")
         if not value and not required:
             return None
@@ -146,8 +147,8 @@ class _Cells:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number) or number <= 0:
-            raise self.error(column, "a positive number")
+        if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
+            raise self.error(column, "a number that is not negative" if zero else "a positive number")
         return number
 
 

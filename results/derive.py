@@ -16,6 +16,7 @@ from ortbench.results.attainable import arm_share, roof_notes
 from ortbench.results.decomposition import best_against_best
 from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
+from ortbench.results.faults import minor_faults_per_call
 from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_finals, read_launches, read_rounds
@@ -189,6 +190,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         joules_per_item=joules_per_item(record.slices, cell.key.batch_size),
         instance_latency_ms=instance_medians_ms(record.slices),
         load=load,
+        minor_faults_per_call=minor_faults_per_call(record.slices),
     )
 
 

@@ -156,6 +156,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
         items: how many were finished in `wall_ns`, where it is not the batch size for every sample.
         instance_calls: of how many samples each instance's are, one after the other; empty where samples are the arm's.
+        calls: how many the process's counters are of, where it is not that of the samples.
         energy_uj: of the processor, or of the GPU where the arm runs there, while the slice ran; None where unreadable.
         loadgen: LoadGen's own account of the slice, where it made the requests.
     """
@@ -180,6 +181,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     instance_calls: tuple[int, ...] = ()
     energy_uj: int | None = None
     loadgen: LoadRun | None = None
+    calls: int | None = None
 
 
 class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         evidence: what else the engine proved, plain data; see `engines/base.py`.
         memory_mib: peak resident set; pss_mib: the largest proportional set size seen.
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
+        minor_faults_per_call: pages that the system had to give (again) while calls ran, all instances together.
         marks: what makes the comparison less than equal, in words.
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
         roofline: its share of what the machine's roofs allow; None where that is not known.
@@ -90,6 +91,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     instance_latency_ms: tuple[float, ...] = ()
     roofline: Share | None = None
     load: ArmLoad | None = None
+    minor_faults_per_call: float | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:

@@ -72,9 +72,19 @@ def preloaded(environment: Mapping[str, str], allocator: Allocator) -> dict[str,
     return changed
 
 
-def wrong_allocator(asked: str, seen: str) -> str | None:
-    """Say why the allocator seen inside a worker is not the one asked for; None where it is, or none was asked for."""
-    name = asked.partition("[")[0]
+def wrong_allocator(asked: str, seen: str, tunables: Mapping[str, int] | None = None) -> str | None:
+    """Say why the allocator seen inside a worker is not the one asked for; None where it is, or none was asked for.
+
+    Args:
+        asked: its label.
+        seen: what is loaded, or `unknown`.
+        tunables: glibc's, as they really are; nothing is said of those that are not known.
+    """
+    name, _, settings = asked.partition("[")
+    for key, value in (word.split("=") for word in settings.removesuffix("]").split(",") if word):
+        if tunables and tunables.get(key) != int(value):
+            got = f"it is {tunables[key]}" if key in tunables else "this glibc has no such tunable"
+            return f"asked for glibc's {key}={value}, but {got}"
     if seen in (name, "unknown") or (name == DEFAULT and "[" not in asked):
         return None
     if name == DEFAULT and seen == "glibc":

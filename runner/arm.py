@@ -21,7 +21,7 @@ from ortbench.runner.team import Team
 from ortbench.runner.topology import Place, places_for
 
 # What has no column of its own in the record.
-_OTHER_EVIDENCE = ("precision", "emulated", "gradients", "layout", "artifact_sha256")
+_OTHER_EVIDENCE = ("precision", "emulated", "gradients", "layout", "artifact_sha256", "sessions")
 
 
 @dataclass(frozen=True)
@@ -163,5 +163,12 @@ class Arm:
             pss_mib=prepared.pss_mib,
             gpu_memory_mib=prepared.gpu_memory_mib,
             evidence={name: msgspec.to_builtins(getattr(evidence, name)) for name in _OTHER_EVIDENCE}
-            | {"busy_threads": prepared.busy_threads},
+            | {"busy_threads": prepared.busy_threads}
+            | self._tunables(prepared),
         )
+
+    def _tunables(self, prepared: protocol.Prepared) -> dict[str, dict[str, int]]:
+        """Return glibc's settings that the allocator was to have, as they really are; nothing where there are none."""
+        asked = self.plan.allocator.environment.get("GLIBC_TUNABLES", "")
+        kept = {name: value for name, value in prepared.tunables.items() if f".{name}=" in asked}
+        return {"tunables": kept} if kept else {}

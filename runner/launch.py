@@ -219,7 +219,12 @@ class Launch:
         )
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
         unfair = refusal(arm.record(self.number, "", "ok", None, prepared), place.threads, arm.plan.artifact_sha256)
-        return fallback or wrong or unfair or wrong_allocator(arm.plan.allocator.label, prepared.allocator)
+        return (
+            fallback
+            or wrong
+            or unfair
+            or wrong_allocator(arm.plan.allocator.label, prepared.allocator, prepared.tunables)
+        )
 
     @contextlib.contextmanager
     def _recording_failure(self, arm: Arm, cell_id: str, records: list[LaunchRecord]) -> Iterator[None]:

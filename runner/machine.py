@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from ortbench.runner import sysfs
 from ortbench.runner.cpus import allowed_cpus, cpu_quota, thread_limit
 from ortbench.runner.gpu import gpus
 
+_LOADER_TIMEOUT_S = 10.0
 # Anything set here changes how a library computes or allocates.
 _PREFIXES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "DNNL_", "ONEDNN_"),
@@ -112,6 +114,50 @@ def loaded_allocator(maps: str) -> str:
     if any(name.startswith(("libc.so", "libc-2")) for name in names):
         return "glibc"
     return "musl" if any(name.startswith("ld-musl") for name in names) else "unknown"
+
+
+def loaded_tunables() -> dict[str, int]:
+    """Return glibc's settings for malloc as its loader understands this process's environment, by their names.
+
+    The loader ignores what it does not know and limits what is too large, without a word; so it is asked. Empty where
+    none are in the environment, or the loader does not tell (glibc before 2.33).
+    """
+    loader = re.search(r"\S*/ld-linux\S*", memory_maps())
+    if loader is None or "GLIBC_TUNABLES" not in os.environ:
+        return {}
+    try:
+        listed = subprocess.run(
+            [loader[0], "--list-tunables"], capture_output=True, text=True, timeout=_LOADER_TIMEOUT_S, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return parse_tunables(listed)
+
+
+def parse_tunables(listed: str) -> dict[str, int]:
+    """Return name -> value of what the loader lists of malloc, e.g. `glibc.malloc.mmap_max: 0 (min: 0, max: 9)`."""
+    found = re.findall(r"^glibc\.malloc\.(\w+): (0x[0-9a-f]+|\d+) ", listed, re.MULTILINE)
+    return {name: int(value, 0) for name, value in found}
+
+
+def memory_maps() -> str:
+    """Return what is mapped into this process; empty where the system does not tell."""
+    try:
+        return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def affinity_of_threads() -> tuple[int, ...]:
+    """Return every CPU that a thread of this process may use, also one that a library's thread took for itself."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = set(os.sched_getaffinity(0))
+    tasks = Path("/proc/self/task")
+    for task in tasks.iterdir() if tasks.exists() else ():
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            allowed |= os.sched_getaffinity(int(task.name))
+    return tuple(sorted(allowed))
 
 
 def count_threads() -> int | None:

@@ -114,7 +114,12 @@ def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protoco
         for start, stop in _calls(one)
     )
     merged = _samples(list(itertools.chain.from_iterable(inside)), max(end - begin, 1))
-    return msgspec.structs.replace(merged, items=finished, instance_calls=tuple(map(len, inside)))
+    return msgspec.structs.replace(
+        merged,
+        items=finished,
+        instance_calls=tuple(map(len, inside)),
+        calls=sum(len(one.starts_ns) for one in instances),
+    )
 
 
 def _beginning(one: InstanceCalls, begin: int) -> int:

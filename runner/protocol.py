@@ -133,6 +133,7 @@ class Prepared(Message):
     os_threads: int | None
     allocator: str
     memory_mib: float | None
+    tunables: dict[str, int] = {}
     pss_mib: float | None = None
     gpu_memory_mib: float | None = None
     busy_threads: int | None = None
@@ -180,6 +181,7 @@ class Samples(Message):
 
     Attributes:
         starts_ns: when each began, on the system's monotonic clock; empty where there is one instance.
+        calls: see RoundRecord.
     """
 
     samples_ns: tuple[int, ...]
@@ -192,6 +194,7 @@ class Samples(Message):
     items: float | None = None
     instance_calls: tuple[int, ...] = ()
     loadgen: LoadRun | None = None
+    calls: int | None = None
 
 
 class Inspect(Message):

@@ -96,4 +96,5 @@ def _line(  # noqa: PLR0913 - a line says where it belongs
         items=samples.items,
         instance_calls=samples.instance_calls,
         loadgen=samples.loadgen,
+        calls=samples.calls,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
 import platform
 import time
 import traceback
@@ -30,7 +29,7 @@ from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
 from ortbench.runner.inspection import inspect
 from ortbench.runner.load_run import run_load
-from ortbench.runner.machine import count_threads, loaded_allocator
+from ortbench.runner.machine import affinity_of_threads, count_threads, loaded_allocator, loaded_tunables, memory_maps
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.peaks import measure_peaks
 from ortbench.runner.pss import LargestPss
@@ -140,7 +139,7 @@ class EngineHost:
         for library in entry.libraries_for(request.source):
             importlib.import_module(library)
         imported = time.perf_counter()
-        self.engine = entry.create()
+        self.engine = entry.create(request.options)
         self._request = request
         self.engine.load(request)
         loaded = time.perf_counter()
@@ -197,9 +196,10 @@ class EngineHost:
             steady=steady,
             parity=parity,
             evidence=evidence,
-            affinity=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
+            affinity=affinity_of_threads(),
             os_threads=count_threads(),
-            allocator=loaded_allocator(_memory_maps()),
+            allocator=loaded_allocator(memory_maps()),
+            tunables=loaded_tunables(),
             memory_mib=peak_memory_mib(),
             pss_mib=self._pss.mib,
             gpu_memory_mib=own_memory_mib() if evidence.boundary != "host" else None,
@@ -235,10 +235,3 @@ class EngineHost:
 def _with_python(evidence: Evidence) -> Evidence:
     """Add the interpreter's version: an arm may run in another one than the rest."""
     return msgspec.structs.replace(evidence, versions=evidence.versions | {"python": platform.python_version()})
-
-
-def _memory_maps() -> str:
-    try:
-        return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

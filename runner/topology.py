@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from ortbench.errors import UsageError
 from ortbench.runner.cpus import allowed_cpus, choose_cpus, parse_cpu_list
 from ortbench.runner.sysfs import ROOT, read_text
 
+_TRIAL_S = 10.0
 _CPU = "sys/devices/system/cpu"
 
 
@@ -59,12 +62,13 @@ def places_for(threads: Sequence[int], cpus: Sequence[Cpu] | None = None) -> tup
     Raises:
         UsageError: there are not enough CPUs.
     """
-    if len(threads) == 1 and cpus is None:
-        return (Place(tuple(choose_cpus(threads[0]))),)
     cpus = read_cpus() if cpus is None else cpus
-    every_node, numactl = len({cpu.node for cpu in cpus}), find_numactl()
+    if len(threads) == 1 and threads[0] > len(cpus):
+        # That there are more threads than CPUs was allowed, or will be noticed.
+        return (Place(tuple(choose_cpus(threads[0]))),)
+    every_node = max(len({cpu.node for cpu in cpus}), count_nodes())
     placed = place_instances(threads, cpus)
-    return tuple(Place(own, tuple(memory_binding(nodes_of(own, cpus), every_node, numactl))) for own in placed)
+    return tuple(Place(own, _binding(nodes_of(own, cpus), every_node)) for own in placed)
 
 
 def place_instances(threads: Sequence[int], cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
@@ -113,6 +117,26 @@ def memory_binding(nodes: Sequence[int], every_node: int, numactl: str | None) -
 def find_numactl() -> str | None:
     """Return the path of numactl, or None where it is not installed."""
     return shutil.which("numactl")
+
+
+def count_nodes(root: Path = ROOT) -> int:
+    """Return how many NUMA nodes the machine has, whether this process may use them or not; 1 where none are shown."""
+    return max(1, len(list((root / "sys/devices/system/node").glob("node[0-9]*"))))
+
+
+@functools.cache
+def starts_programs(words: Sequence[str]) -> bool:
+    """Say whether a program starts behind these words: a container may forbid binding memory."""
+    try:
+        done = subprocess.run([*words, "true"], capture_output=True, timeout=_TRIAL_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _binding(nodes: Sequence[int], every_node: int) -> tuple[str, ...]:
+    words = tuple(memory_binding(nodes, every_node, find_numactl()))
+    return words if words and starts_programs(words) else ()
 
 
 def _one_node(free: Sequence[Cpu], threads: int, usable: Callable[[Cpu], bool]) -> list[Cpu]:

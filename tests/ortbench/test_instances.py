@@ -32,11 +32,12 @@ def test_a_batch_is_divided_streams_run_side_by_side_and_one_that_dies_costs_its
     assert outcome.status == 3
     assert "2 instances (stream)" in outcome.stdout
     assert cells().keys() == {"single", "split", "stream"}
-    for cell in cells().values():
+    for mode, cell in cells().items():
         ort, waiting, dead, *_ = cell["arms"]
         assert [(arm["status"], arm["parity"]["ok"]) for arm in (ort, waiting)] == [("ok", True)] * 2
-        assert dead["status"] == "failed"
-        assert "was killed by SIGSEGV" in dead["reason"]
+        # It died in the launch's first cell; in the other one it is tried again if there is time for another launch.
+        assert dead["status"] == "failed" or (mode, dead["status"]) == ("stream", "skipped")
+        assert dead["status"] == "skipped" or "was killed by SIGSEGV" in dead["reason"]
     single, split, stream = (cells()[mode]["arms"][1] for mode in ("single", "split", "stream"))
     # Every instance waits 4 ms for whatever it is given, so that a divided batch is no faster.
     assert split["latency_ms"]["median"] >= 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes.util
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from ortbench.errors import UsageError
 from ortbench.runner.allocators import Allocator, parse_allocators, preloaded, wrong_allocator
-from ortbench.runner.machine import loaded_allocator
+from ortbench.runner.machine import loaded_allocator, parse_tunables
 
 _MAPS = "print(open('/proc/self/maps').read())"
 _FAULTS = """
@@ -101,6 +102,26 @@ def test_another_allocator_than_asked_for_is_noticed(asked: str, seen: str, wron
     assert (wrong_allocator(asked, seen) is not None) == wrong
 
 
+@pytest.mark.parametrize(
+    ("asked", "tunables", "reason"),
+    [
+        ("default[mmap_max=0]", {"mmap_max": 0, "top_pad": 0}, None),
+        ("default[mmap_max=0]", {}, None),
+        ("default[mmap_max=0]", {"mmap_max": 65536}, "asked for glibc's mmap_max=0, but it is 65536"),
+        ("default[hugetlb=1]", {"mmap_max": 0}, "asked for glibc's hugetlb=1, but this glibc has no such tunable"),
+        ("default", {"mmap_max": 0}, None),
+    ],
+)
+def test_a_tunable_that_did_not_take_is_noticed(asked: str, tunables: dict[str, int], reason: str | None) -> None:
+    assert wrong_allocator(asked, "glibc", tunables) == reason
+
+
+def test_the_loaders_list_is_read() -> None:
+    listed = "glibc.rtld.nns: 0x4 (min: 0x1, max: 0x10)\nglibc.malloc.mmap_max: 0 (min: 0, max: 2147483647)\n"
+    listed += "glibc.malloc.trim_threshold: 0x40000000 (min: 0x0, max: 0xffffffffffffffff)\n"
+    assert parse_tunables(listed) == {"mmap_max": 0, "trim_threshold": 1 << 30}
+
+
 @pytest.mark.parametrize("name", ["tcmalloc", "jemalloc", "mimalloc"])
 def test_an_installed_allocator_is_really_loaded(name: str) -> None:
     try:
@@ -133,7 +154,17 @@ def test_glibcs_tunables_take_effect() -> None:
         )
         return int(run.stdout)
 
-    # 20 blocks of 16 MiB are 4096 pages each: given back every time, or kept.
     keeping = "default[mmap_max=0,trim_threshold=10000000000,top_pad=67108864]"
+    asked = "from ortbench.runner.machine import loaded_tunables as t; print(t())"
+    [allocator] = parse_allocators(keeping)
+    seen = subprocess.run(
+        [sys.executable, "-c", asked], env=preloaded(os.environ, allocator), capture_output=True, text=True, check=True
+    ).stdout
+    assert wrong_allocator(keeping, "glibc", ast.literal_eval(seen)) is None
+    assert wrong_allocator("default[mmap_max=7]", "glibc", ast.literal_eval(seen)) in {
+        None,  # an older glibc does not tell
+        "asked for glibc's mmap_max=7, but it is 0",
+    }
+    # 20 blocks of 16 MiB are 4096 pages each: given back every time, or kept.
     assert faults("default[mmap_threshold=1000000]") > 20 * 2000
     assert faults(keeping) < 2000
