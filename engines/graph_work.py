@@ -101,9 +101,10 @@ def _settle(graph: Any, source: ModelSource) -> None:
     """Write into the graph what each open dimension is for one item."""
     settled = {spec.name: spec.shape for spec in source.inputs}
     symbols: dict[str, int] = {}
-    for value in graph.input:
+    # Files before IR version 4 list their weights as inputs too.
+    for value in (each for each in graph.input if each.name in settled):
         shape = value.type.tensor_type.shape
-        known = [1 if size == BATCH else size for size in settled.get(value.name, ())]
+        known = [1 if size == BATCH else size for size in settled[value.name]]
         if len(shape.dim) != len(known):  # the file tells not even how many there are
             del shape.dim[:]
             shape.dim.extend(type(shape).Dimension() for _ in known)

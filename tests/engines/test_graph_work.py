@@ -11,8 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ortbench.engines.graph_work import count_file, count_model
+from ortbench.export.onnx_file import read_signature
+from ortbench.models.catalog import find_model
 from ortbench.models.spec import BATCH, ModelSource, TensorSpec
-from ortbench.models.work import Tally, UncountableError
+from ortbench.models.work import Tally, UncountableError, count_module
 
 FLOAT = TensorProto.FLOAT
 
@@ -130,6 +132,15 @@ def test_half_a_count_is_none(nodes: list[Any], reason: str) -> None:
     with pytest.raises(UncountableError) as caught:
         count_model(model(nodes, {"x": ["N", 4]}, {"w": [2, 2]}), source(x=(BATCH, 4)))
     assert str(caught.value) == reason
+
+
+def test_resnet50_as_a_file_does_what_it_does_in_pytorch() -> None:
+    # The onnx package's own; of before IR version 4, so that weights are inputs too.
+    path = Path(onnx.__file__).parent / "backend/test/data/light/light_resnet50.onnx"
+    inputs, _ = read_signature(path)
+    found = count_file(ModelSource(name="m", path=str(path), inputs=inputs))
+    assert found == count_module(find_model("resnet50").source())
+    assert found.flops_per_item == 8_178_368_512
 
 
 def test_functions_are_looked_into(tmp_path: Path) -> None:

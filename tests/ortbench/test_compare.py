@@ -34,7 +34,7 @@ def test_a_study_of_catalog_models_writes_everything(ortbench: CommandLine, tmp_
     charts |= {f"charts/tiny-{kind}-comparison-{size}" for kind in ("latency", "throughput") for size in (1, 3)}
     charts |= {f"charts/tiny-throughput-{engine}-perBS" for engine in ("torch", "torchscript", "ort")}
     decisions = ["speedup", "latency-vs-throughput", "fastest-engine", "first-use", "memory", "samples", "rounds"]
-    decisions.append("roofline")
+    decisions += ["roofline"]
     charts |= {f"charts/decisions/tiny-{kind}" for kind in decisions}
     record = {"run.json", "rounds.jsonl", "launches.jsonl", "summary.json", "results.csv", "results.parquet"}
     record |= {"summary.md", "report.html", "charts/vega.js"}
