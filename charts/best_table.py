@@ -30,7 +30,7 @@ def best_tables(summary: Summary) -> list[ReportTable]:
             title(objective).capitalize(),
             headings(summary, objective),
             [
-                TableRow(one.batch_size, 0, one.precision, "", [Cell(text, key) for text, key in entries])
+                TableRow(one.batch_size, 0, one.precision, "", "", [Cell(text, key) for text, key in entries])
                 for one, entries in rows(summary, objective)
             ],
             chosen=False,

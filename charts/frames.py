@@ -21,7 +21,7 @@ class Frame:
     Attributes:
         name: of that combination, fit for a sub-folder; empty for the plain one.
         rows: one dictionary a point, ready for a chart.
-        precision, allocator: of all of them.
+        precision, allocator: of all of them; instances: how many, and how they share the work.
         missing: the points without figures: engine, batch size, threads and status.
     """
 
@@ -29,6 +29,7 @@ class Frame:
     rows: list[Row]
     precision: str = "fp32"
     allocator: str = "default"
+    instances: str = "1"
     missing: list[Row] = field(default_factory=list)
 
     def where(self, **values: Any) -> list[Row]:
@@ -54,7 +55,7 @@ def chart_frames(summary: Summary) -> list[Frame]:
     frames: dict[str, Frame] = {}
     for cell in summary.cells:
         name = combination_name(cell.key)
-        frame = frames.setdefault(name, Frame(name, [], cell.precision, cell.allocator))
+        frame = frames.setdefault(name, Frame(name, [], cell.precision, cell.allocator, cell.shared_among))
         for arm in cell.arms:
             if not arm.twin:
                 (frame.rows if arm.latency_ms else frame.missing).append(_row(cell, arm))

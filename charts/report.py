@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ortbench.charts.best_chart import best_pictures
 from ortbench.charts.best_table import best_tables
 from ortbench.charts.decisions import Picture, Record, decision_pictures
-from ortbench.charts.frames import chart_frames
+from ortbench.charts.frames import Frame, chart_frames
 from ortbench.charts.gallery import gallery_pictures
 from ortbench.charts.pages import render, template_text
 from ortbench.charts.report_explain import explanation_tables
@@ -36,6 +36,16 @@ _BRACKETS = {
 # The headings of the page, and the kinds of picture that stand below each; what is not named is of the gallery.
 _DECIDING = ("whose-advantage", "load", "speedup", "fastest-engine", "latency-vs-throughput", "scaling")
 _RECORD = ("samples", "rounds", "first-use", "memory", "roofline")
+# What can be chosen on the page: field of a cell -> label. The last only where there is a choice.
+_CHOICES = {
+    "batch_size": "Batch size",
+    "threads": "Threads",
+    "precision": "Precision",
+    "allocator": "Allocator",
+    "shared_among": "Instances",
+}
+_CHOICE_NAMES = {"shared_among": "instances"}
+_USUAL = {"precision": "fp32", "allocator": "default", "shared_among": "1"}
 _GROUPS = ("What to choose", "Threads and batch sizes", "Behind the figures")
 
 
@@ -81,7 +91,7 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
 def _charts(results: Results) -> Iterator[dict[str, Any]]:
     """Yield every chart with what the page's choices are about."""
     numbers = count(1)
-    for picture, precision, allocator in _pictures(results):
+    for picture, frame in _pictures(results):
         title = picture.chart["title"]
         yield {
             "id": f"chart-{next(numbers)}",
@@ -91,21 +101,22 @@ def _charts(results: Results) -> Iterator[dict[str, Any]]:
             "alt": picture.chart["description"],
             "batch_size": picture.batch_size or "",
             "threads": picture.threads or "",
-            "precision": precision,
-            "allocator": allocator,
+            "precision": frame.precision if frame else "",
+            "allocator": frame.allocator if frame else "",
+            "instances": frame.instances if frame else "",
             "specification": picture.chart,
         }
 
 
-def _pictures(results: Results) -> Iterator[tuple[Picture, str, str]]:
-    """Yield every picture with its lane and allocator; the best of all allocators belongs to no single one."""
+def _pictures(results: Results) -> Iterator[tuple[Picture, Frame | None]]:
+    """Yield every picture with the frame that it is of; the best of all frames belongs to no single one."""
     record = Record(results.run.cells, results.rounds) if results.run else None
     for picture in best_pictures(results.summary):
-        yield picture, "", ""
+        yield picture, None
     for frame in chart_frames(results.summary):
         pictures = list(decision_pictures(results.summary, frame.name, record, every=True))
         for picture in [*pictures, *gallery_pictures(results.summary, frame)]:
-            yield picture, frame.precision, frame.allocator
+            yield picture, frame
 
 
 def _advantages(summary: Summary) -> list[str]:
@@ -133,18 +144,22 @@ def _group(picture: Picture) -> str:
 
 def _choices(summary: Summary) -> list[dict[str, Any]]:
     """Return what can be chosen; the page begins with the smallest batch and the most threads."""
-    wanted = (
-        ("batch_size", "Batch size"),
-        ("threads", "Threads"),
-        ("precision", "Precision"),
-        ("allocator", "Allocator"),
-    )
     choices = []
-    for name, label in wanted:
+    for name, label in _CHOICES.items():
         options = sorted({getattr(cell, name) for cell in summary.cells})
-        usual = {"batch_size": options[0], "threads": options[-1], "precision": "fp32", "allocator": "default"}[name]
+        if name == "shared_among" and len(options) == 1:
+            continue
+        usual = _USUAL.get(name, options[-1 if name == "threads" else 0])
         first = usual if usual in options else options[0]
-        choices.append({"name": name, "label": label, "options": options, "selected": first, "all": len(options) > 1})
+        choices.append(
+            {
+                "name": _CHOICE_NAMES.get(name, name),
+                "label": label,
+                "options": options,
+                "selected": first,
+                "all": len(options) > 1,
+            }
+        )
     return choices
 
 

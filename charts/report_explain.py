@@ -23,7 +23,7 @@ def explanation_tables(explanation: Explanation) -> list[ReportTable]:
 def _table(grid: Grid, explanation: Explanation, notes: Sequence[str] = ()) -> ReportTable:
     cell = explanation.cell
     rows = [
-        TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, row)
+        TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, "", row)
         for row in [*grid.rows, *grid.totals]
     ]
     title = f"{grid.title[0].upper()}{grid.title[1:]}: batch size {cell.batch_size}, threads {cell.threads}"

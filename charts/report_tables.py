@@ -29,6 +29,7 @@ class TableRow:
     threads: int
     precision: str
     allocator: str
+    instances: str
     cells: Sequence[Cell]
 
 
@@ -48,9 +49,9 @@ class ReportTable:
         return [any(row.cells[place].key is not None for row in self.rows) for place in range(len(self.headings))]
 
 
-_PLACE = ("engine", "batch size", "threads", "precision", "allocator", "load")
+_PLACE = ("engine", "batch size", "threads", "instances", "precision", "allocator", "load")
 # The page's choices or its charts show these too, so that one value need not stand in every row.
-_ONCE = ("precision", "allocator", "load")
+_ONCE = ("instances", "precision", "allocator", "load")
 _RESULT = (
     "latency ms",
     "95 %",
@@ -105,11 +106,12 @@ def _row(cell: CellSummary, arm: ArmSummary, cells: list[Cell]) -> TableRow:
         Cell(arm.engine + (" (twin)" if arm.twin else "")),
         Cell(str(cell.batch_size), cell.batch_size),
         Cell(str(cell.threads), cell.threads),
+        Cell(cell.shared_among),
         Cell(cell.precision),
-        Cell(cell.allocator + (f", {cell.instances}x {cell.mode}" if cell.instances > 1 else "")),
+        Cell(cell.allocator),
         Cell(cell.load),
     ]
-    return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, [*place, *cells])
+    return TableRow(cell.batch_size, cell.threads, cell.precision, cell.allocator, cell.shared_among, [*place, *cells])
 
 
 def _result(arm: ArmSummary, used: Mapping[str, str]) -> list[Cell]:

@@ -118,6 +118,11 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
         return CellKey(**{name: getattr(self, name) for name in CellKey.__struct_fields__})
 
     @property
+    def shared_among(self) -> str:
+        """The instances and how they share the work, e.g. `2 stream`; `1` for a single one."""
+        return f"{self.instances} {self.mode}" if self.instances > 1 else "1"
+
+    @property
     def place(self) -> str:
         """The cell in words, without its model, e.g. `batch size 16, threads 2, int8`."""
         more = [self.precision] if self.precision != "fp32" else []

@@ -68,3 +68,17 @@ def test_vega_is_kept_for_the_next_time(tmp_path: Path) -> None:
     kept.write_text("kept", encoding="utf-8")
     assert vega_script(tmp_path) == "kept"
     assert first == vega_script()
+
+
+def test_where_instances_vary_the_page_lets_one_choose_them(cache: Path) -> None:
+    rows = "".join(
+        f"{engine},1,1,{instances},{mode},{ms}\n"
+        for engine, ms in (("a", 5), ("b", 4))
+        for instances, mode in ((1, "single"), (2, "stream"))
+    )
+    text = f"engine,batch_size,threads,instances,mode,latency_ms\n{rows}"
+    page = report(Results(Path("x.csv"), summarize_csv_text(text, "x.csv", "m")), cache)
+    assert 'data-choice="instances"' in page
+    assert page.count('data-instances="2 stream"') > 2  # charts, and rows of the table
+    assert "Best against best: throughput" in page
+    assert 'data-choice="instances"' not in report(Results(Path("x.csv"), study()), cache)
