@@ -74,23 +74,24 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
 
 def time_line(run: Run) -> str:
     """Say what the study's time went into."""
-    total, inside, rounds, starting, preparing, parity, cpu = (run.time_s.get(name, 0.0) for name in _TIMES)
+    total, inside, rounds, starting, preparing, parity, cpu, waiting = (run.time_s.get(name, 0.0) for name in _TIMES)
     parts = {
         "starting engines": starting,
         "checking outputs": parity,
         "warming up": preparing,
-        "between calls": max(0.0, rounds - inside),
+        **({"waiting for requests": waiting} if waiting else {}),
+        "between calls": max(0.0, rounds - inside - waiting),
         "idle": max(0.0, total - starting - preparing - parity - rounds),
     }
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
-    share, parent = (inside / total if total else 0.0), (cpu / inside if inside else 0.0)
+    share, parent = (inside / total if total else 0.0), (cpu / (inside + waiting) if inside else 0.0)
     return (
         f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({worded}); "
         f"ortbench itself used {parent:.1%} of a CPU while engines ran"
     )
 
 
-_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu")
+_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu", "waiting")
 
 
 def _draw(comparison: Comparison) -> None:
