@@ -59,9 +59,11 @@ class StudyRecord:
         self._journal.append_round(lines)
         for line in lines:
             self._remember(line)
-            # Under arrivals latencies overlap.
+            # Under arrivals latencies overlap, and an engine waits for the next.
             inside_ns = line.loadgen.busy_ns if line.loadgen else sum(line.samples_ns)
             self.time_s["inside_calls"] += inside_ns / 1e9
+            if line.loadgen:
+                self.time_s["waiting"] += max(0, (line.wall_ns or 0) - inside_ns) / 1e9
 
     def keep_launches(self, records: Sequence[LaunchRecord]) -> list[LaunchRecord]:
         """Put arms made ready, or ended, on record; return those that take no further part."""

@@ -78,7 +78,7 @@ def test_in_a_single_stream_a_query_takes_as_long_as_the_engine(tmp_path: Path) 
     assert min(samples.samples_ns) >= 2 * MS
     assert statistics.median(samples.samples_ns) < 20 * MS
     # LoadGen's own figure is of the same queries.
-    assert abs(run.percentiles_ns["50.00"] - statistics.median(samples.samples_ns)) <= max(samples.samples_ns) / 10
+    assert set(run.percentiles_ns.values()) <= set(samples.samples_ns)
     assert (run.bound_ns, "duration" in run.unmet) == (None, False)
     assert samples.wall_ns >= 400 * MS
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.loadgen import LoadRun
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell
 from ortbench.runner.record import StudyRecord
 from tests.results.factory import make_launches, make_rounds, make_run
@@ -34,6 +35,16 @@ def test_what_is_kept_is_on_disk_and_in_memory(tmp_path: Path) -> None:
         assert read_rounds(tmp_path) == made.rounds == ROUNDS[:2]
         assert read_launches(tmp_path) == made.launches
     assert made.time_s["inside_calls"] == pytest.approx(0.162)
+
+
+def test_under_arrivals_an_engine_computes_and_waits(tmp_path: Path) -> None:
+    run = LoadRun(seeds=(1, 2, 3), queries=1, valid=True, scheduled_ns=0, busy_ns=30_000_000, calls=1)
+    made = StudyRecord("torch")
+    with made.writing(tmp_path):
+        made.keep_rounds([msgspec.structs.replace(ROUNDS[0], wall_ns=100_000_000, loadgen=run)])
+        assert read_rounds(tmp_path) == made.rounds
+    assert made.time_s["inside_calls"] == pytest.approx(0.03)
+    assert made.time_s["waiting"] == pytest.approx(0.07)
 
 
 def test_rounds_and_launches_are_counted_by_cell() -> None:
