@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         list_models,
         load,
         plan,
+        tune,
         write_report,
     )
     from ortbench.results.study import Results
@@ -55,6 +56,7 @@ __all__ = [
     "list_models",
     "load",
     "plan",
+    "tune",
     "write_report",
 ]
 _HOMES = {

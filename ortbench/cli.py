@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import ortbench
-from ortbench.commands import gates, looking, machine, measuring, planning, runs
+from ortbench.commands import gates, looking, machine, measuring, planning, runs, tuning
 from ortbench.commands.answering import CHECK_FAILED, DONE, print_answer
 from ortbench.errors import OrtbenchError
 
@@ -78,6 +78,7 @@ _COMMANDS = (
     (runs.diff, "ortbench diff ortbench-results/before ortbench-results/after"),
     (runs.history, "ortbench history ortbench-results --batch-size 1 --output history"),
     (planning.plan, "ortbench plan ortbench-results/resnet50-20260131-120000 --threads 16 --batch-size 64"),
+    (tuning.tune, "ortbench tune --engines torch,ort --allocators default,tcmalloc --max-latency 100ms"),
     (machine.engines, "ortbench engines"),
     (machine.models, "ortbench models"),
     (machine.doctor, "ortbench doctor --max-time 2m"),

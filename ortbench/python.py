@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ortbench.results.explanation import Explanation
     from ortbench.results.gate import GateReport
     from ortbench.results.history import History
+    from ortbench.results.tuning import Tuning
     from ortbench.runner.study import Study
 
 PathLike = str | Path
@@ -177,6 +178,28 @@ def export_model(  # noqa: PLR0913 - one for each option
         output=folder,
         precision=precision,
     )
+
+
+def tune(*, say: Callable[[str], None] | None = None, **options: Any) -> Tuning:
+    """Find the best configuration, and write its folder.
+
+    Args:
+        say: is told what happens, a line at a time.
+        options: those of `ortbench tune`, with underscores, as text: `allocators="default,tcmalloc"`,
+            `max_latency="50ms"`, `max_time="5m"` …
+
+    Raises:
+        UsageError: something is wrong; nothing was measured or written.
+        OrtbenchError: the model cannot be exported or run, or the folder not be written.
+        TypeError: there is no such option.
+    """
+    from ortbench import tuning
+
+    own = {name: options.pop(name) for name in ("objective", "max_latency", "max_memory") if name in options}
+    study = CompareRequest(**{"command": ("ortbench.tune",)} | options)
+    listener = _Listener(say)
+    planned = tuning.plan_tuning(tuning.TuneRequest(study=study, **own), listener.say)
+    return tuning.tune(planned, listener.say).tuning
 
 
 def diagnose(max_time: str = "30s") -> Diagnosis:

@@ -9,6 +9,8 @@ from ortbench.errors import UsageError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_MEMORY_MIB = {"MiB": 1.0, "GiB": 1024.0}
+_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(MiB|GiB)")
 _FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 
 
@@ -22,6 +24,18 @@ def parse_duration(text: str, option: str) -> float:
     if not match or float(match[1]) == 0:
         raise UsageError(f"Expected {option} to be a duration such as 90s, 5m, 1h or 50ms, but got '{text}'.")
     return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_memory(text: str, option: str) -> float:
+    """Return the MiB in `text`, e.g. `512MiB`, `2GiB`; positive.
+
+    Raises:
+        UsageError: `text` is no size, or zero.
+    """
+    match = _MEMORY.fullmatch(text.strip())
+    if not match or float(match[1]) == 0:
+        raise UsageError(f"Expected {option} to be a size such as 512MiB or 2GiB, but got '{text}'.")
+    return float(match[1]) * _MEMORY_MIB[match[2]]
 
 
 def parse_fraction(text: str, option: str) -> float:

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ortbench.api import plan_comparison
-from ortbench.comparison import CompareRequest
+from ortbench.comparison import CompareRequest, PlannedComparison
 from ortbench.errors import UsageError
+from ortbench.results.folder import RUN_FILE, VERIFICATION_FILE, read_run, write_atomically, writing_to
+from ortbench.results.likeness import differences_by_section
 from ortbench.results.profiles import gather_profiles
 from ortbench.results.recommendation import PlanRequest, Recommendation
 from ortbench.results.source import load_summary
 from ortbench.results.verification import Candidate, Verification, candidates, verify
-from ortbench.run_record import artifact_records, export_request
+from ortbench.run_record import artifact_records, export_request, new_run
 from ortbench.runner.configurations import Configuration, ContestantMaker, open_reference
 from ortbench.runner.contest import Contest
+from ortbench.runner.cpus import thread_limit
 from ortbench.runner.exports import Exports
+from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.planning import StudyPlan
+from ortbench.runner.repeating import Repeated, repeat
 from ortbench.study_file import read_study
 
-VERIFICATION_FILE = "verification.json"
 
-
-def plan_like(results: Path, engines: str, say: Callable[[str], None]) -> StudyPlan:
-    """Return a study of the model and lane of some results, with other engines, checked to run here.
+def plan_like(results: Path, found: Recommendation, say: Callable[[str], None]) -> PlannedComparison:
+    """Return a study of the model, lane and inputs of some results, with the planned engine, checked to run here.
 
     Raises:
-        UsageError: the results are no folder of ortbench's, or an engine cannot run here.
+        UsageError: the results are no folder of ortbench's, they cannot be written, or the engine cannot run here.
     """
-    if not (results / "run.json").is_file():
+    if not (results / RUN_FILE).is_file():
         raise UsageError(
-            f"--verify measures anew, and so needs a results folder that says what model and weights to run; "
-            f"'{results}' is none."
+            "--verify measures anew, and so needs a results folder that says what model and weights to run, but "
+            f"'{results}' is none. Leave --verify out, or plan from a folder of `ortbench compare`."
         )
-    fields = read_study(results) | {"engines": engines, "baseline": None, "threads": None, "instances": None}
-    fields |= {"allocators": "default", "twins": "smallest", "load": None, "rate": None, "max_latency": None}
-    return plan_comparison(CompareRequest(**fields), say).plan
+    fields = read_study(results) | {"engines": found.engine, "baseline": None, "threads": None, "instances": None}
+    # The folder is never made: what is measured goes beside the results that were planned from.
+    fields |= {"allocators": found.allocator, "output": str(results / "verification")}
+    fields |= {"load": None, "rate": None, "max_latency": None}
+    return plan_comparison(CompareRequest(**fields), say)
 
 
 @contextmanager
@@ -51,7 +56,7 @@ def contest(plan: StudyPlan, say: Callable[[str], None]) -> Iterator[tuple[Conte
             reference.ready()
         maker = ContestantMaker(plan, artifact_records(plan, exports.results()), say)
         gpu = any(engine.target != "cpu" for engine in plan.engines)
-        yield stack.enter_context(Contest(reference, plan.settings.seed, gpu=gpu)), maker
+        yield stack.enter_context(Contest(plan.source, reference, plan.settings.seed, gpu=gpu)), maker
 
 
 def verify_plan(
@@ -65,17 +70,33 @@ def verify_plan(
         found: the plan.
         max_time_s: for measuring, launches included.
         say: is told what is being done.
+
+    Raises:
+        UsageError: the results are no folder, or the plan cannot run here.
     """
+    planned = plan_like(results, found, say)
     measured = gather_profiles(load_summary(results), found.engine)[found.engine, found.allocator]
-    tried = candidates(found, measured, request)
-    plan = plan_like(results, found.engine, say)
-    with contest(plan, say) as (running, maker):
-        rounds, failures = running.run(maker.make([_configuration(one, found) for one in tried]), max_time_s, say)
-    verification = verify(tried, rounds, failures, request.objective)
-    (results / VERIFICATION_FILE).write_bytes(
-        msgspec.json.format(msgspec.json.encode({"plan": found, "verification": verification, "rounds": rounds}))
-    )
+    tried = _fitting(candidates(found, measured, request))
+    with contest(planned.plan, say) as (running, maker):
+        seen = repeat(running, maker.make([_configuration(one, found) for one in tried]), max_time_s, say)
+        if seen.interrupted:
+            ignore_interruptions()
+    notes = _notes(results, planned)
+    verification = verify(tried, seen.rounds, seen.failures, request, notes, interrupted=seen.interrupted)
+    _keep(results, found, verification, seen)
     return verification
+
+
+def _fitting(tried: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that fit on this machine's CPUs."""
+    limit = thread_limit()
+    recommended = next(one for one in tried if one.recommended)
+    if (threads := sum(count for count, _ in recommended.places)) > limit:
+        raise UsageError(
+            f"The plan uses {threads} threads, but this process may use {limit} CPUs. Leave --verify out, or plan with "
+            f"--threads {limit}."
+        )
+    return [one for one in tried if sum(count for count, _ in one.places) <= limit]
 
 
 def _configuration(one: Candidate, found: Recommendation) -> Configuration:
@@ -83,3 +104,16 @@ def _configuration(one: Candidate, found: Recommendation) -> Configuration:
     return Configuration(
         name=one.name, engine=found.engine, allocator=found.allocator, instances=tuple(one.places), mode=mode
     )
+
+
+def _notes(results: Path, planned: PlannedComparison) -> list[str]:
+    """Say what is not as it was when the figures were measured that the plan was made from."""
+    differing = differences_by_section(read_run(results), new_run(planned))
+    sections = [*differing["machine"], *differing["versions"]]
+    return [f"not as it was when the plan's figures were measured: {line}" for line in sections]
+
+
+def _keep(results: Path, found: Recommendation, verification: Verification, seen: Repeated) -> None:
+    document = {"schema_version": 1, "plan": found, "verification": verification, "rounds": seen.rounds}
+    with writing_to(results):
+        write_atomically(results / VERIFICATION_FILE, msgspec.json.format(msgspec.json.encode(document)))

@@ -16,12 +16,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ortbench.results.contest import absolute, advantage, slices_by_name
+from ortbench.results.contest import slices_by_name
 from ortbench.results.profiles import Objective
-from ortbench.results.ratio import EXACTLY_ONE, Ratio, ratio_of, widest_ratio
+from ortbench.results.ratio import EXACTLY_ONE, Ratio, figure_of, paired_ratio, widest_ratio
 from ortbench.results.schema import CellKey, RoundRecord
 from ortbench.results.summary import ArmSummary, BestAgainstBest, BestWay, CellSummary, Way
-from ortbench.results.verification import figure
 from ortbench.results.ways import Choice, cell_of, choices, cost
 
 _Contestant = tuple[str, Way]
@@ -72,7 +71,7 @@ class _Figures:
     def figure(self, one: _Contestant) -> Ratio | None:
         """Return ms a batch, or items per second."""
         if self.paired:
-            return figure(absolute(self._slices[_name(one)]), self._objective)
+            return figure_of(self._slices[_name(one)], self._objective)
         return _own_figure(self._arms[one], self._keys[one], self._objective)
 
     def better(self, one: _Contestant, than: _Contestant) -> Ratio | None:
@@ -80,7 +79,7 @@ class _Figures:
         if one == than:
             return EXACTLY_ONE
         if self.paired:
-            return ratio_of(advantage(self._slices, _name(one), _name(than)))
+            return paired_ratio(self._slices[_name(than)], self._slices[_name(one)])
         own, other = self.figure(one), self.figure(than)
         if own is None or other is None:
             return None

@@ -22,6 +22,8 @@ PARQUET_FILE = "results.parquet"
 MARKDOWN_FILE = "summary.md"
 REPORT_FILE = "report.html"
 EXPLAIN_FILE = "explain.json"
+TUNING_FILE = "tuning.json"
+VERIFICATION_FILE = "verification.json"
 CHARTS_FOLDER = "charts"
 # Rounds in which arms of several cells met: files of the same names and formats as the study's own.
 FINALS_FOLDER = "finals"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
-from ortbench.results.contest import absolute, advantage, beaten, best, slices_by_name
+from ortbench.results.contest import slices_by_name, together
 from ortbench.results.plan import Instance, Plan, uniform_plans
-from ortbench.results.profiles import Measured
-from ortbench.results.ratio import Ratio, ratio_of
+from ortbench.results.profiles import Measured, interpolate
 from ortbench.results.recommendation import Instances, PlanRequest, Recommendation
 from ortbench.results.schema import RoundRecord
-from ortbench.results.statistics import LogEstimate
+from ortbench.results.standings import Figure, Standings, figure, observe, ratio
 
-_NS_PER_MS = 1e6
-_NS_PER_S = 1e9
+Outcome = Literal["best", "same", "inconclusive", "worse", "over the bound", "failed"]
+
+# A difference below this is no difference to a user, as for the verdicts of a study.
+_SAME = math.log(1.01)
 # Beside the recommended plan and the single instance.
 _ALTERNATIVES = 3
 
@@ -52,16 +54,21 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         measured: latency in ms of the slowest instance, or items per second of all.
+        latency_ms: of the slowest instance, whatever was the objective.
         over_predicted: measured over predicted; more than 1 is slower (or more throughput) than was predicted.
         advantage: of it over the single instance, paired by round; None for that one and where it did not run.
-        verdict: `best`, `as good` (not told apart from the best), `worse`, or `failed`.
+        predicted_advantage: as it was predicted. The machine's speed on the day is in neither, as it is in `measured`.
+        verdict: against the best: `same` where it is surely less than 1 % worse, `worse` where it surely is worse,
+            `inconclusive` otherwise; `over the bound` where its latency is longer than was allowed.
     """
 
     candidate: Candidate
-    measured: Ratio | None = None
-    over_predicted: Ratio | None = None
-    advantage: Ratio | None = None
-    verdict: str = "failed"
+    measured: Figure | None = None
+    latency_ms: Figure | None = None
+    over_predicted: Figure | None = None
+    advantage: Figure | None = None
+    predicted_advantage: float | None = None
+    verdict: Outcome = "failed"
     reason: str | None = None
 
 
@@ -69,12 +76,14 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `ortbench plan --verify`.
 
     Attributes:
-        best: the name of the candidate that won in measurement; None where none ran.
-        chosen: what to run: of the candidates that are not told apart from the best, the one with the fewest
-            instances, and of these the best.
-        confirmed: the recommended plan is the best, or not told apart from it.
+        state: `complete` or `interrupted`.
+        best: the name of the candidate that won in measurement; None where none ran, or none kept the bound.
+        chosen: what to run: of the best and those that are the same, the one with the fewest instances.
+        confirmed: the recommended plan is the best, or not shown to be worse.
+        notes: what else is to be known.
     """
 
+    state: str = "complete"
     best: str | None
     chosen: str | None
     confirmed: bool
@@ -82,6 +91,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     launches: int
     rounds: int
     candidates: tuple[Verified, ...]
+    notes: tuple[str, ...] = ()
 
 
 def candidates(found: Recommendation, measured: Measured, request: PlanRequest) -> list[Candidate]:
@@ -93,7 +103,7 @@ def candidates(found: Recommendation, measured: Measured, request: PlanRequest) 
         recommended=True,
         single=_is_single(found.instances, request),
     )
-    profile = measured.beside_others(request.objective)
+    profile = (measured.map(interpolate) if request.interpolate else measured).beside_others(request.objective)
     uniform = uniform_plans(profile, request.threads, request.batch_size)
     others = [_candidate(plan, request) for plan in _ranked(uniform, request) if plan.count > 1]
     single = Candidate(
@@ -106,46 +116,95 @@ def candidates(found: Recommendation, measured: Measured, request: PlanRequest) 
     return [recommended, *unlike, *([] if recommended.single else [single])]
 
 
-def verify(
-    tried: Sequence[Candidate], rounds: Sequence[RoundRecord], failures: Mapping[str, str], objective: str
+def verify(  # noqa: PLR0913 - what was seen, of what was asked, and how it ended
+    tried: Sequence[Candidate],
+    rounds: Sequence[RoundRecord],
+    failures: Mapping[str, str],
+    request: PlanRequest,
+    notes: Sequence[str] = (),
+    *,
+    interrupted: bool = False,
 ) -> Verification:
     """Return who won.
+
+    All intervals hold for all candidates together in 95 %, and so for the one that is chosen by them.
 
     Args:
         tried: the candidates.
         rounds: of all of them; `engine` is the candidate's name.
         failures: name -> why it could not take part.
-        objective: `latency` or `throughput`.
+        request: what was planned.
+        notes: what else is to be known.
+        interrupted: it ended early.
     """
-    items = {one.name: sum(size for _, size in one.places) for one in tried}
-    slices = slices_by_name([line for line in rounds if line.engine not in failures], objective, items)
-    winner = best(slices)
-    single = next((one.name for one in tried if one.single), None)
-    good = [one for one in tried if one.name in slices]
-    equal = [one.name for one in good if winner and not beaten(advantage(slices, winner, one.name))]
+    tally = _Tally(tried, [line for line in rounds if line.engine not in failures], request)
+    winner = tally.winner()
     verified = tuple(
-        Verified(
-            candidate=one,
-            measured=figure(absolute(slices[one.name]), objective),
-            over_predicted=_over(absolute(slices[one.name]), one.predicted, objective),
-            advantage=ratio_of(advantage(slices, one.name, single)) if single and single != one.name else None,
-            verdict="best" if one.name == winner else "as good" if one.name in equal else "worse",
-        )
-        if one in good
+        tally.verified(one, winner)
+        if one.name in tally.ran
         else Verified(candidate=one, reason=failures.get(one.name, "it was never its turn"))
         for one in tried
     )
-    fewest = sorted((one for one in good if one.name in equal), key=lambda one: (one.count, one.name != winner))
-    recommended = next(one.name for one in tried if one.recommended)
+    equal = [one for one in verified if one.verdict in ("best", "same")]
+    fewest = min(equal, key=lambda one: (one.candidate.count, one.verdict != "best"), default=None)
+    recommended = next(one for one in verified if one.candidate.recommended)
     return Verification(
+        state="interrupted" if interrupted else "complete",
         best=winner,
-        chosen=fewest[0].name if fewest else None,
-        confirmed=recommended in equal,
-        objective=objective,
+        chosen=fewest.candidate.name if fewest else None,
+        confirmed=recommended.verdict in ("best", "same", "inconclusive"),
+        objective=request.objective,
         launches=len({line.launch for line in rounds}),
         rounds=len({(line.launch, line.round) for line in rounds}),
         candidates=verified,
+        notes=tuple(notes),
     )
+
+
+class _Tally:
+    """The candidates that ran, on one scale for the objective and one for latency."""
+
+    def __init__(self, tried: Sequence[Candidate], rounds: Sequence[RoundRecord], request: PlanRequest) -> None:
+        items = {one.name: sum(size for _, size in one.places) for one in tried}
+        slices = slices_by_name(rounds, request.objective, items)
+        self._request = request
+        self.ran = [one.name for one in tried if one.name in slices]
+        self._confidence = together(len(self.ran))
+        self._standings = Standings(observe(slices))
+        self._latencies = Standings(observe(slices_by_name(rounds, "latency", items)))
+        self._single = next((one for one in tried if one.single and one.name in slices), None)
+
+    def winner(self) -> str | None:
+        """Return the best of those that keep the bound on latency."""
+        able = [name for name in self.ran if self._keeps(name)]
+        return min(able, key=self._standings.value, default=None)
+
+    def verified(self, one: Candidate, winner: str | None) -> Verified:
+        """Return what one that ran did."""
+        own = figure(self._standings, one.name, self._request.objective, self._confidence)
+        single = self._single if self._single and self._single.name != one.name else None
+        return Verified(
+            candidate=one,
+            measured=own,
+            latency_ms=figure(self._latencies, one.name, "latency", self._confidence),
+            over_predicted=_over(own, one.predicted),
+            advantage=ratio(self._standings, one.name, single.name, self._confidence) if single else None,
+            predicted_advantage=_predicted_advantage(one, single, self._request.objective) if single else None,
+            verdict=self._verdict(one.name, winner),
+        )
+
+    def _keeps(self, name: str) -> bool:
+        return self._latencies.value(name) <= math.log(self._request.max_latency_ms * 1e6)
+
+    def _verdict(self, name: str, winner: str | None) -> Outcome:
+        if winner is None or not self._keeps(name):
+            return "over the bound"
+        if name == winner:
+            return "best"
+        low, high = self._standings.difference(name, winner, self._confidence)
+        if high <= _SAME:
+            return "same"
+        return "worse" if low > 0 else "inconclusive"
 
 
 def _single(request: PlanRequest) -> tuple[Instances, ...]:
@@ -183,23 +242,14 @@ def _name(instances: Sequence[Instances]) -> str:
     )
 
 
-def figure(estimate: LogEstimate | None, objective: str) -> Ratio | None:
-    """Return an estimate in ns a batch as ms, or one in ns an item as items per second."""
-    if estimate is None:
+def _predicted_advantage(one: Candidate, single: Candidate, objective: str) -> float | None:
+    if not one.predicted or not single.predicted:
         return None
-    interval = estimate.interval()
-    if objective == "latency":
-        bounds = (interval[0] / _NS_PER_MS, interval[1] / _NS_PER_MS) if interval else None
-        return Ratio(value=estimate.value / _NS_PER_MS, ci95=bounds)
-    return Ratio(
-        value=_NS_PER_S / estimate.value,
-        ci95=(_NS_PER_S / interval[1], _NS_PER_S / interval[0]) if interval else None,
-    )
+    return single.predicted / one.predicted if objective == "latency" else one.predicted / single.predicted
 
 
-def _over(estimate: LogEstimate | None, predicted: float | None, objective: str) -> Ratio | None:
-    own = figure(estimate, objective)
-    if own is None or not predicted or math.isinf(predicted):
+def _over(measured: Figure, predicted: float | None) -> Figure | None:
+    if not predicted or math.isinf(predicted):
         return None
-    bounds = (own.ci95[0] / predicted, own.ci95[1] / predicted) if own.ci95 else None
-    return Ratio(value=own.value / predicted, ci95=bounds)
+    low, high = measured.ci95
+    return Figure(value=measured.value / predicted, ci95=(low / predicted, high / predicted))

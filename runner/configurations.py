@@ -12,7 +12,6 @@ import msgspec
 from ortbench.results.plan import Instance
 from ortbench.results.race import Setting
 from ortbench.results.schema import ArmKey, ArtifactRecord, CellKey
-from ortbench.runner.arm import ArmPlan
 from ortbench.runner.arm_plans import ArmPlanner
 from ortbench.runner.contest import Contestant
 from ortbench.runner.jobs import Reference
@@ -38,9 +37,15 @@ class Configuration:
     mode: str
 
     @property
+    def own_batches(self) -> bool:
+        """Whether each instance runs batches of one size of its own, rather than its part of a larger one."""
+        return self.mode != "split" and len({items for _, items in self.instances}) == 1
+
+    @property
     def batch_size(self) -> int:
-        """Items of all instances together in one call of each; what is one batch where it is divided."""
-        return sum(items for _, items in self.instances)
+        """Of the cell: each instance's where that is one size, else all of them together."""
+        sizes = [items for _, items in self.instances]
+        return sizes[0] if self.own_batches else sum(sizes)
 
 
 def open_reference(stack: ExitStack, plan: StudyPlan) -> Reference | None:
@@ -62,30 +67,29 @@ class ContestantMaker:
             artifacts: the ONNX files by precision.
             say: is told what is built.
         """
+        self.artifacts = artifacts
         self._plan = plan
         self._planner = ArmPlanner(plan, artifacts)
         self._say = say
 
-    def family(self, settings: Sequence[Setting]) -> list[Contestant]:
-        """Return contestants that share their processes: settings of one family, each with its batch size."""
-        planned: ArmPlan | None = None
-        contestants = []
+    def build(self, settings: Sequence[Setting]) -> None:
+        """Build what engines need before they can be loaded."""
         for one in settings:
-            cell = CellKey(
-                model=self._plan.source.name,
-                precision=self._plan.settings.precision,
-                batch_size=one.batch_size,
-                threads=one.threads,
-                instances=one.instances,
-                mode=one.mode,
-                allocator=one.allocator,
-            )
-            if planned is None:
-                self._planner.build(ArmKey(one.engine), cell, self._say)
-                planned = self._planner.plan_arm(ArmKey(one.engine), cell)
-                planned = dataclasses.replace(planned, key=ArmKey(one.family))
-            contestants.append(Contestant(planned, cell))
-        return contestants
+            cell = one.cell(self._plan.source.name, self._plan.settings.precision)
+            self._planner.build(ArmKey(one.engine), cell, self._say)
+
+    def family(self, settings: Sequence[Setting], name: str) -> list[Contestant]:
+        """Return contestants that share their processes: settings that differ in the batch size only.
+
+        Args:
+            settings: at least one.
+            name: of the processes, unique in a launch.
+        """
+        cells = [one.cell(self._plan.source.name, self._plan.settings.precision) for one in settings]
+        key = ArmKey(settings[0].engine)
+        self._planner.build(key, cells[0], self._say)
+        planned = dataclasses.replace(self._planner.plan_arm(key, cells[0]), key=ArmKey(name))
+        return [Contestant(planned, cell, key.engine) for cell in cells]
 
     def make(self, configurations: Sequence[Configuration]) -> list[Contestant]:
         """Return contestants in the order of the configurations."""
@@ -111,7 +115,8 @@ class ContestantMaker:
                 key=ArmKey(one.name),
                 load_s=math.inf,
                 places=places_for(threads),
-                items=items if len(items) > 1 else (),
+                items=() if one.own_batches else items,
             ),
             cell,
+            one.name,
         )

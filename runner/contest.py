@@ -7,25 +7,42 @@ parts are the study's: launches, rounds in balanced order, counters, parity.
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, Self
 
+import msgspec
+
+from ortbench.errors import OrtbenchError
+from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.budget import min_rounds
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
+from ortbench.runner.memory import available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
-from ortbench.runner.pilot import PILOT_SLICE_NS
+from ortbench.runner.pilot import USUAL_SLICE_NS
 from ortbench.runner.rounds import RoundRunner
 from ortbench.runner.sentinel import Sentinel
 
-# An interval by ranks takes six launches.
-_WANTED_LAUNCHES = 6
-_FIRST_ROUNDS_S = 3.0
+# A single round is no interval.
+_FEWEST_ROUNDS = 2
+
+
+class Keeper(Protocol):
+    """Where the record goes while it is being made; a `Journal` is one."""
+
+    def append_round(self, records: Sequence[RoundRecord]) -> None:
+        """Keep one round."""
+
+    def append_launch(self, record: LaunchRecord) -> None:
+        """Keep how a contestant was made ready, or how it ended."""
 
 
 @dataclass(frozen=True)
@@ -33,140 +50,191 @@ class Contestant:
     """One configuration.
 
     Attributes:
-        plan: what its processes run; the key's `engine` is the configuration's name, unique in a contest.
+        plan: what its processes run; contestants with the same key share processes.
         cell: the batch size and mode that it is made ready for.
+        engine: what its lines in the record are called; with the cell's id it is unique in a contest.
     """
 
     plan: ArmPlan
     cell: CellKey
+    engine: str
 
     @property
     def key(self) -> ArmKey:
-        """Its place among the arms."""
+        """Its processes' name among the arms."""
         return self.plan.key
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its name in the record."""
+        return self.engine, self.cell.id
 
-@dataclass(frozen=True)
+
+@dataclass
 class Bout:
-    """What one launch of all contestants gave.
+    """One launch under way, and what it gave so far.
 
     Attributes:
-        rounds: a line for each slice; `engine` is the contestant's name.
+        rounds: a line for each slice.
         records: a line for each contestant, as it was made ready or ended.
-        seconds: what the whole launch took.
+        start_s: what starting the processes took.
     """
 
-    rounds: tuple[RoundRecord, ...]
-    records: tuple[LaunchRecord, ...]
-    seconds: float
+    launch: Launch
+    contest: Contest
+    contestants: Sequence[Contestant]
+    rounds: list[RoundRecord] = field(default_factory=list)
+    records: list[LaunchRecord] = field(default_factory=list)
+    start_s: float = 0.0
 
     @property
-    def failures(self) -> dict[str, str]:
-        """Name -> why it takes no further part."""
-        return {record.engine: record.reason or record.status for record in self.records if record.status != "ok"}
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Place -> why it takes no further part."""
+        return {(one.engine, one.cell): one.reason or one.status for one in self.records if one.status != "ok"}
+
+    @property
+    def memory_mib(self) -> dict[tuple[str, str], float]:
+        """Place -> the peak resident set of its processes, added up."""
+        return {(one.engine, one.cell): one.memory_mib for one in self.records if one.memory_mib is not None}
+
+    def start(self) -> None:
+        """Start every process; one that cannot be loaded ends all its contestants."""
+        began = time.perf_counter()
+        plans = {one.key: one.plan for one in self.contestants}
+        for record in self.launch.start(list(plans.values())):
+            for one in self.contestants:
+                if one.key.engine == record.engine:
+                    self._keep(record, one)
+        self.start_s = time.perf_counter() - began
+
+    def run(self, stage: Sequence[Contestant], seconds: float, deadline: float = math.inf) -> None:
+        """Make contestants ready one after the other, and run rounds of them.
+
+        Args:
+            stage: some of the contestants, no two of the same processes.
+            seconds: of rounds; never fewer rounds than the minimum.
+            deadline: of `time.perf_counter`; past it nobody is made ready, and no round begins but the first.
+        """
+        turns = [one for one in stage if time.perf_counter() < deadline and self._prepare(one)]
+        began = time.perf_counter()
+        for count in itertools.count():
+            spent = time.perf_counter() - began
+            typical = spent / count if count else 0.0
+            alive = self.launch.running([one.key for one in turns])
+            turns = [one for one in turns if one.key in alive]
+            enough = count >= max(_FEWEST_ROUNDS, min_rounds(typical)) and spent + typical / 2 > seconds
+            if not turns or enough or (count and time.perf_counter() + typical > deadline):
+                return
+            self._round(turns)
+
+    def _prepare(self, one: Contestant) -> bool:
+        """Make one ready; say whether it is."""
+        if not self.launch.running([one.key]):
+            return False
+        size = one.cell.batch_size
+        memory = self.launch.memory([one.key])
+        reason = shortage(memory, inputs_mib(self.contest.source, size), size, available_mib())
+        try:
+            expected = self.contest.expected(one) if reason is None else None
+        except OrtbenchError as error:
+            reason, expected = str(error), None
+        if expected is None:
+            record = LaunchRecord(
+                cell=one.cell.id, launch=self.launch.number, engine=one.engine, status="skipped", reason=reason
+            )
+            self._keep(record, one)
+            return False
+        [record] = self.launch.prepare(one.cell, [one.key], expected, USUAL_SLICE_NS)
+        self._keep(record, one)
+        return record.status == "ok"
+
+    def _round(self, turns: Sequence[Contestant]) -> None:
+        order = self.contest.next_order(len(turns))
+        by_key = {(one.key.engine, one.cell.id): one for one in turns}
+        # Numbered through all stages, so that only rounds that were the same are paired.
+        number = self.contest.rounds_done
+        lines, failures = self.contest.runner.run(
+            self.launch, [(turns[place].key, turns[place].cell) for place in order], number
+        )
+        lines = [msgspec.structs.replace(line, engine=by_key[line.engine, line.cell].engine) for line in lines]
+        self.rounds += lines
+        self.contest.keep_round(lines)
+        for record in failures:
+            self._keep(record, by_key[record.engine, record.cell])
+
+    def _keep(self, record: LaunchRecord, one: Contestant) -> None:
+        named = msgspec.structs.replace(record, engine=one.engine, cell=one.cell.id)
+        self.records.append(named)
+        self.contest.keep_launch(named)
 
 
 class Contest:
     """Runs bouts. As a context manager it ends its sentinel on the way out."""
 
     def __init__(
-        self,
-        reference: Reference | None,
-        seed: int,
-        *,
-        gpu: bool = False,
-        launches: int = 0,
-        keep: Callable[[Sequence[RoundRecord]], None] = lambda _: None,
+        self, source: ModelSource, reference: Reference | None, seed: int, *, gpu: bool = False, launches: int = 0
     ) -> None:
         """Take what outputs are compared with.
 
         Args:
+            source: the model.
             reference: gives the expected outputs; None where nothing is compared.
             seed: of the orders.
             gpu: whether any contestant computes on one.
-            launches: how many there were before; the next one's number is the one after.
-            keep: is given each round as soon as it is over.
+            launches: how many there were before.
         """
+        self.source = source
+        self.lost_s = 0.0
+        self.rounds_done = 0
         self._reference = reference
         self._seed = seed
+        # Is given every line as soon as it is there.
+        self.keeper: Keeper | None = None
         self._sentinel = Sentinel(choose_cpus(1))
-        self._rounds = RoundRunner(self._sentinel, time.perf_counter(), gpu=gpu)
+        self.runner = RoundRunner(self._sentinel, time.perf_counter(), gpu=gpu)
         self._launches = launches
-        self._done = 0
-        self._keep = keep
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._sentinel.__exit__(None, None, None)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sentinel.__exit__(kind, error, trace)
 
-    def run(
-        self, contestants: Sequence[Contestant], max_time_s: float, say: Callable[[str], None]
-    ) -> tuple[list[RoundRecord], dict[str, str]]:
-        """Run launches for so many seconds, at least one; return every slice, and who failed and why.
-
-        Who fails takes no part in the launches that follow.
-        """
-        began, seconds = time.perf_counter(), _FIRST_ROUNDS_S
-        rounds: list[RoundRecord] = []
-        failures: dict[str, str] = {}
-        while running := [one for one in contestants if one.key.engine not in failures]:
-            one = self.bout(running, seconds=seconds)
-            rounds += one.rounds
-            failures |= one.failures
-            left_s = max_time_s - (time.perf_counter() - began)
-            say(f"launch {self._launches}: {len(rounds)} slices so far, {max(left_s, 0):.0f} s left")
-            overhead_s = max(one.seconds - seconds, 0.0)
-            if left_s < overhead_s + _FIRST_ROUNDS_S:
-                break
-            # Of what is left, whole launches of about the wanted number.
-            seconds = max(_FIRST_ROUNDS_S, max_time_s / _WANTED_LAUNCHES - overhead_s)
-            seconds = min(seconds, left_s - overhead_s)
-        return rounds, failures
-
-    def bout(self, *stages: Sequence[Contestant], seconds: float) -> Bout:
-        """Start every contestant anew; make those of one stage after the other ready, and run rounds of them.
-
-        Args:
-            stages: contestants that run in the same rounds; the same processes (the same key) may serve several.
-            seconds: of rounds in each stage; never fewer rounds than the minimum.
-        """
+    @contextmanager
+    def bout(self, contestants: Sequence[Contestant]) -> Iterator[Bout]:
+        """Start every contestant anew; their processes end with the context."""
         self._launches += 1
-        began = time.perf_counter()
-        plans = {one.key: one.plan for stage in stages for one in stage}
-        lines: list[RoundRecord] = []
         with Launch(self._launches) as launch:
-            records = launch.start(list(plans.values()))
-            for stage in stages:
-                lines += self._run_stage(launch, stage, seconds, records)
-        return Bout(tuple(lines), tuple(records), time.perf_counter() - began)
+            one = Bout(launch, self, contestants)
+            try:
+                one.start()
+                yield one
+            finally:
+                self.lost_s += launch.lost_s
 
-    def _run_stage(
-        self, launch: Launch, stage: Sequence[Contestant], seconds: float, records: list[LaunchRecord]
-    ) -> Iterator[RoundRecord]:
-        turns: list[tuple[ArmKey, CellKey]] = []
-        for one in stage:
-            made = launch.prepare(one.cell, [one.key], self._expected(one), PILOT_SLICE_NS)
-            records += made
-            turns += [(one.key, one.cell) for record in made if record.status == "ok"]
-        began = time.perf_counter()
-        for count in itertools.count():
-            spent = time.perf_counter() - began
-            typical = spent / count if count else 0.0
-            alive = launch.running([key for key, _ in turns])
-            turns = [turn for turn in turns if turn[0] in alive]
-            if not turns or (count >= max(1, min_rounds(typical)) and spent + typical / 2 > seconds):
-                return
-            order = round_order(len(turns), self._done, self._seed)
-            self._done += 1
-            # Numbered through all stages, so that only rounds that were the same are paired.
-            lines, failures = self._rounds.run(launch, [turns[place] for place in order], self._done)
-            records += failures
-            self._keep(lines)
-            yield from lines
+    def next_order(self, count: int) -> list[int]:
+        """Return the order of the next round."""
+        self.rounds_done += 1
+        return round_order(count, self.rounds_done - 1, self._seed)
 
-    def _expected(self, one: Contestant) -> ReferenceOutputs:
+    def keep_round(self, lines: Sequence[RoundRecord]) -> None:
+        """Put a round on record."""
+        if self.keeper and lines:
+            self.keeper.append_round(lines)
+
+    def keep_launch(self, record: LaunchRecord) -> None:
+        """Put a contestant's state on record."""
+        if self.keeper:
+            self.keeper.append_launch(record)
+
+    def expected(self, one: Contestant) -> ReferenceOutputs:
+        """Return what its outputs must agree with, made at the first asking.
+
+        Raises:
+            ModelError: the reference cannot run this batch size.
+        """
         if self._reference is None or not one.plan.engine.entry.computes:
             return ReferenceOutputs("", None)
         return ReferenceOutputs(self._reference.label, self._reference.outputs(one.cell.batch_size))

@@ -8,11 +8,10 @@ which serves every batch size, all parked but one. The rounds go into a folder o
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from ortbench.results.decomposition import contestants
 from ortbench.results.folder import FINALS_FOLDER, writing_to
@@ -118,7 +117,7 @@ class Finals:
     rounds: list[RoundRecord] = field(default_factory=list)
     _failed: set[tuple[str, str]] = field(default_factory=set)
     _overhead_s: dict[str, float] = field(default_factory=dict)
-    _families: dict[str, str] = field(default_factory=dict)
+    _journal: Journal = field(init=False)
 
     def run(self, left_s: float) -> None:
         """Run launches for so many seconds, until every factor is known; none where not even one would fit."""
@@ -131,19 +130,36 @@ class Finals:
         folder = study.folder / FINALS_FOLDER
         with writing_to(folder):
             folder.mkdir(exist_ok=True)
-        with Journal(folder) as journal, self._contest(journal) as contest:
+        with Journal(folder) as self._journal, self._contest() as contest:
+            contest.keeper = self
             while lanes:
-                lanes = [lane for lane in lanes if self._launch(contest, journal, lane, end_s - study.elapsed_s())]
+                lanes = [lane for lane in lanes if self._launch(contest, lane, end_s - study.elapsed_s())]
 
-    def _contest(self, journal: Journal) -> Contest:
+    def _contest(self) -> Contest:
         plan = self.study.plan
         return Contest(
+            plan.source,
             self.study.reference,
             plan.settings.seed,
             gpu=any(engine.target != "cpu" for engine in plan.engines),
             launches=max((line.launch for line in self.rounds), default=0),
-            keep=lambda lines: self._keep(journal, lines),
         )
+
+    def append_round(self, records: Sequence[RoundRecord]) -> None:
+        """Put a round on record."""
+        self._journal.append_round(records)
+        self.rounds += records
+        inside_s = sum(sum(line.samples_ns) for line in records) / 1e9
+        for part in ("inside_calls", "finals_inside"):
+            self.study.record.time_s[part] += inside_s
+        self.study.observer.progress(self.study)
+
+    def append_launch(self, record: LaunchRecord) -> None:
+        """Put on record how one was made ready; who failed takes no further part."""
+        self._journal.append_launch(record)
+        if record.status != "ok":
+            self._failed.add((record.engine, record.cell))
+            self.study.observer.say(f"finals: {record.engine} {record.status} in {record.cell}: {record.reason}")
 
     def _lanes(self) -> list[list[Stage]]:
         """Return the stages of each lane, by ascending batch size."""
@@ -153,7 +169,7 @@ class Finals:
             lanes.setdefault(precision, []).append(Stage(tuple(own), sum(map(self._turn_s, own))))
         return list(lanes.values())
 
-    def _launch(self, contest: Contest, journal: Journal, lane: list[Stage], left_s: float) -> bool:
+    def _launch(self, contest: Contest, lane: list[Stage], left_s: float) -> bool:
         """Run one launch of a lane; say whether it wants another."""
         precision = lane[0].cells[0][1].precision
         best = [one for one in self.study.summary().best if one.precision == precision]
@@ -167,45 +183,28 @@ class Finals:
             )
         if seconds is None or known_well(best, self.study.plan.settings.target) or not self._fits(lane):
             return False
-        stages = self._contestants(lane)
-        self.study.enter(f"finals: launch {done + 1}, {len({one.key for stage in stages for one in stage})} processes")
-        with self.study.record.spending("finals"):
-            bout = contest.bout(*stages, seconds=seconds)
-        self._note(journal, bout.records)
-        self._overhead_s[precision] = bout.seconds - sum(line.wall_ns or 0 for line in bout.rounds) / 1e9
+        stages = self._stages(lane)
+        everybody = [one for stage in stages for one in stage]
+        self.study.enter(f"finals: launch {done + 1}, {len({one.key for one in everybody})} processes")
+        began = time.perf_counter()
+        with self.study.record.spending("finals"), contest.bout(everybody) as bout:
+            for stage in stages:
+                bout.run(stage, seconds)
+        inside_s = sum(line.wall_ns or 0 for line in bout.rounds) / 1e9
+        self._overhead_s[precision] = time.perf_counter() - began - inside_s
         self.study.keep_state()
         return bool(bout.rounds)
 
-    def _note(self, journal: Journal, records: Sequence[LaunchRecord]) -> None:
-        """Put on record how each was made ready; who failed takes no further part."""
-        for record in records:
-            journal.append_launch(msgspec.structs.replace(record, engine=self._families[record.engine]))
-            if record.status != "ok":
-                self._failed.add((record.engine, record.cell))
-                self.study.observer.say(f"finals: {record.engine} {record.status}: {record.reason}")
-
-    def _keep(self, journal: Journal, lines: Sequence[RoundRecord]) -> None:
-        named = [msgspec.structs.replace(line, engine=self._families[line.engine]) for line in lines]
-        journal.append_round(named)
-        self.rounds += named
-        inside_s = sum(sum(line.samples_ns) for line in named) / 1e9
-        for part in ("inside_calls", "finals_inside"):
-            self.study.record.time_s[part] += inside_s
-        self.study.observer.progress(self.study)
-
-    def _contestants(self, lane: Sequence[Stage]) -> list[list[Contestant]]:
+    def _stages(self, lane: Sequence[Stage]) -> list[list[Contestant]]:
         """Return who runs in each stage; what shares its processes has the same key."""
-        stages = []
-        for stage in lane:
-            own = []
-            for engine, key in stage.cells:
-                name = f"{engine}, {way_of(key).family}"
-                self._families[name] = engine
-                if not {(name, key.id), (name, "")} & self._failed:
-                    [planned] = self.study.plans_for([ArmKey(engine)], key)
-                    own.append(Contestant(dataclasses.replace(planned, key=ArmKey(name)), key))
-            stages.append(own)
-        return stages
+        return [
+            [self._contestant(*one) for one in stage.cells if (one[0], one[1].id) not in self._failed] for stage in lane
+        ]
+
+    def _contestant(self, engine: str, cell: CellKey) -> Contestant:
+        [planned] = self.study.plans_for([ArmKey(engine)], cell)
+        processes = ArmKey(f"{engine}, {way_of(cell).family}")
+        return Contestant(dataclasses.replace(planned, key=processes), cell, engine)
 
     def _turn_s(self, one: tuple[str, CellKey]) -> float:
         """Return what a slice of one engine took in its cell, its share of the time between slices included."""

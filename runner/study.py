@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -33,6 +31,7 @@ from ortbench.runner.budget import CellCost, CellState, GroupState, first_launch
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.finals import Finals, finals_share
+from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.outcome import finished_run, with_artifacts
@@ -142,11 +141,7 @@ class Study:
                 self._measure_launches(stack)
         except KeyboardInterrupt:
             state = "interrupted"
-            if threading.current_thread() is threading.main_thread():
-                # The rest is short, and a second Ctrl-C would only lose it.
-                for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                    if hasattr(signal, name):
-                        signal.signal(getattr(signal, name), signal.SIG_IGN)
+            ignore_interruptions()
         self.run = self._ended(state)
         self._save(self.run)
         return self.run

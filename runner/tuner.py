@@ -1,173 +1,179 @@
-"""Runs a race: a moment of every configuration, then the leader against those that were not ruled out."""
+"""Decides what runs next in a race: which configurations to look at, and who runs against the leader.
+
+It knows no process and no clock but its track's, so that races over known grids can be simulated.
+"""
 
 from __future__ import annotations
 
-import itertools
-import time
+import math
 from collections.abc import Callable, Sequence
-
-import msgspec
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
 
 from ortbench.results.race import Setting
-from ortbench.results.schema import LaunchRecord
-from ortbench.results.tuning import Race, Tuning
-from ortbench.runner.configurations import Configuration, ContestantMaker
-from ortbench.runner.contest import Contest, Contestant
-from ortbench.runner.memory import available_mib
+from ortbench.results.racing import Race
+from ortbench.results.schema import RoundRecord
+from ortbench.results.screening import families_of, next_families
 
-# A moment of each: the fewest rounds, unless they are over in less than this.
-_SCREENING_S = 0.5
-_LEAST_ROUNDS_S = 3.0
-_MOST_TOGETHER = 6
-# Before any was seen: what a process with PyTorch and ResNet50 takes, twice.
-_FIRST_GUESS_MIB = 1500.0
-_SHARE_OF_MEMORY = 0.7
+# Side by side at most: what is parked still takes memory, and a round gets long.
+MOST_TOGETHER = 6
+_SCREENING_S = 2.0
+_LEAST_RACING_S = 3.0
+# What screening may use before those that are promising have raced.
+_SCREENING_SHARE = 0.6
+# Before any process was started: what one with PyTorch and its warm-up takes.
+_FIRST_GUESS_S = 6.0
 
 
+class Heat(Protocol):
+    """One launch under way.
+
+    Attributes:
+        rounds: a line for each slice so far; `engine` is the setting's name.
+        memory_mib, failures: by the setting's name.
+        start_s: what starting the processes took.
+    """
+
+    start_s: float
+
+    @property
+    def rounds(self) -> Sequence[RoundRecord]:
+        """See above."""
+
+    @property
+    def memory_mib(self) -> dict[str, float]:
+        """See above."""
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """See above."""
+
+    def run(self, stage: Sequence[Setting], seconds: float, deadline: float) -> None:
+        """Make settings ready and run rounds of them for so many seconds, until `deadline` on the track's clock."""
+
+
+class Track(Protocol):
+    """Where races are run."""
+
+    def clock(self) -> float:
+        """Return seconds."""
+
+    def together(self, largest_mib: float | None) -> int:
+        """Return how many groups may be in memory at once, by what the largest used so far."""
+
+    def heat(self, groups: Sequence[Sequence[Setting]]) -> AbstractContextManager[Heat]:
+        """Start processes; the settings of one group share theirs, and take turns in stages."""
+
+
+@dataclass
 class Tuner:
-    """Decides which configurations run next, and runs them."""
+    """A race being run.
 
-    def __init__(
-        self, race: Race, running: Contest, maker: ContestantMaker, max_time_s: float, say: Callable[[str], None]
-    ) -> None:
-        """Take the race, and what runs it.
+    Attributes:
+        race: with all its settings.
+        track: runs launches.
+        max_time_s: for everything, launches included.
+        say: is told what was done.
+    """
+
+    race: Race
+    track: Track
+    max_time_s: float
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self._began = self.track.clock()
+        self._each_s = _FIRST_GUESS_S
+
+    @property
+    def seconds(self) -> float:
+        """Used so far."""
+        return self.track.clock() - self._began
+
+    def run(self) -> None:
+        """Look at what is promising, race, look at the rest; until nothing is left to be known, or the time is spent.
+
+        What was measured is in the race also where this is interrupted.
+        """
+        while self._left_s() > min(self._each_s, self.max_time_s / 2):
+            race = self.race
+            promising = race.promising() if self.seconds < _SCREENING_SHARE * self.max_time_s else []
+            if promising:
+                self._screen(promising, everything=False)
+            elif challengers := race.challengers():
+                if not self._race(challengers):
+                    return
+            elif race.untried:
+                self._screen(race.untried, everything=True)
+            else:
+                return
+
+    def _screen(self, wanted: Sequence[Setting], *, everything: bool) -> None:
+        """Look at families for a moment, one batch size after the other.
 
         Args:
-            race: with all its settings.
-            running: runs launches.
-            maker: makes contestants of settings.
-            max_time_s: for everything, launches included.
-            say: is told what is being done.
+            wanted: what is worth looking at.
+            everything: look at every batch size of theirs; else only while the smaller ones leave it promising.
         """
-        self._race = race
-        self._running = running
-        self._maker = maker
-        self._max_time_s = max_time_s
-        self._say = say
-        self._settings = {one.name: one for one in race.settings}
-        self._began = time.perf_counter()
-        self._family_s = 0.0
+        race = self.race
+        families = families_of(race.settings)
+        together = min(MOST_TOGETHER, self.track.together(max(race.memory_mib.values(), default=None)))
+        anchor = next((one.family for one in race.settings if one.name == race.leader), None)
+        most = max(1, min(together - (anchor is not None), int(self._left_s() / self._each_s)))
+        seen = [one for one in race.settings if one.name in race.slices or one.name in race.out]
+        chosen = next_families(families_of(wanted), seen, race.predicted(), most)
+        # The leader's family runs along, so that the others are paired with it.
+        groups = [families[family] for family in dict.fromkeys([*([anchor] if anchor else []), *chosen])]
+        began = self.track.clock()
+        with self.track.heat(groups) as heat:
+            for size in sorted({one.batch_size for one in wanted if one.family in chosen}):
+                if self._left_s() <= 0:
+                    break
+                ready = set(race.untried if everything else race.promising())
+                stage = [one for group in groups for one in group if one.batch_size == size]
+                stage = [one for one in stage if one.family == anchor or one in ready]
+                if any(one in ready for one in stage):
+                    self._stage(heat, stage, _SCREENING_S)
+        self._learn(began, len(groups))
+        self._tell(f"looked at {'; '.join(chosen)}")
 
-    def run(self) -> Tuning:
-        """Screen every family, then race until nothing is left to be told apart, or the time is spent."""
-        families = _families(self._race.settings)
-        while families and self._left_s() > self._family_s:
-            self._screen([families.pop(0) for _ in range(min(self._together(), len(families)))])
-        while len(challengers := self._race.challengers()) and self._left_s() > 2 * _LEAST_ROUNDS_S:
-            if not self._race_against_leader(challengers):
-                break
-        return self._race.conclude(time.perf_counter() - self._began)
-
-    def _screen(self, families: Sequence[Sequence[Setting]]) -> None:
-        contestants = [self._maker.family(settings) for settings in families]
-        by_size: dict[int, list[Contestant]] = {}
-        for one in itertools.chain.from_iterable(contestants):
-            by_size.setdefault(one.cell.batch_size, []).append(one)
-        names = {
-            (one.family, own.cell.id): one.name
-            for settings, made in zip(families, contestants, strict=True)
-            for one, own in zip(settings, made, strict=True)
-        }
-        stages = [by_size[size] for size in sorted(by_size)]
-        bout = self._running.bout(*stages, seconds=_SCREENING_S)
-        self._family_s = bout.seconds
-        lines = [msgspec.structs.replace(line, engine=names[line.engine, line.cell]) for line in bout.rounds]
-        failures = dict(pair for record in bout.records if record.status != "ok" for pair in _failures(record, names))
-        memory = {
-            names[record.engine, record.cell]: _memory(record) for record in bout.records if record.status == "ok"
-        }
-        self._race.add(lines, memory, failures)
-        self._tell(f"looked at {', '.join(settings[0].family for settings in families)}")
-
-    def _race_against_leader(self, challengers: Sequence[str]) -> bool:
+    def _race(self, challengers: Sequence[str]) -> bool:
         """Run one launch of the leader and some others; say whether there was time for it."""
-        leader = self._race.leader
-        assert leader is not None, "whoever challenges has a leader"
-        names = [leader, *challengers[: self._together() - 1]]
-        began = time.perf_counter()
-        contestants = self._maker.make([_configuration(self._settings[name]) for name in names])
-        bout = self._running.bout(contestants, seconds=self._seconds(len(names)))
-        memory = {record.engine: _memory(record) for record in bout.records if record.status == "ok"}
-        self._race.add(list(bout.rounds), memory, bout.failures)
-        self._tell(f"raced {len(names)}: {', '.join(names)}")
-        return self._left_s() > 0.7 * (time.perf_counter() - began)
+        race = self.race
+        settings = {one.name: one for one in race.settings}
+        most = min(MOST_TOGETHER, self.track.together(max(race.memory_mib.values(), default=None)))
+        most = min(most, int(self._left_s() / self._each_s))
+        names = [*([race.leader] if race.leader else []), *challengers][:most]
+        if len(names) < (2 if race.leader else 1):
+            return False
+        began = self.track.clock()
+        with self.track.heat([[settings[name]] for name in names]) as heat:
+            # Rounds last as long as the start: of a launch's variance about half is the launch's own.
+            seconds = max(_LEAST_RACING_S, min(heat.start_s, self._left_s() / 3))
+            self._stage(heat, [settings[name] for name in names], seconds)
+        self._learn(began, len(names))
+        self._tell(f"raced {'; '.join(names)}")
+        return True
 
-    def _seconds(self, contestants: int) -> float:
-        """Return how long a launch's rounds last: as long as starting it takes, within what is left."""
-        return max(_LEAST_ROUNDS_S, min(contestants * _LEAST_ROUNDS_S, self._left_s() / 3))
+    def _stage(self, heat: Heat, stage: Sequence[Setting], seconds: float) -> None:
+        """Run one stage, and tell the race what it gave, also where it is cut short."""
+        before = len(heat.rounds)
+        try:
+            heat.run(stage, seconds, self._began + self.max_time_s)
+        finally:
+            self.race.add(heat.rounds[before:], heat.memory_mib, heat.failures)
 
-    def _together(self) -> int:
-        """Return how many configurations may be in memory at once."""
-        largest = max(self._race.memory_mib.values(), default=_FIRST_GUESS_MIB)
-        return max(2, min(_MOST_TOGETHER, int(_SHARE_OF_MEMORY * available_mib() / max(largest, 1.0))))
+    def _learn(self, began: float, groups: int) -> None:
+        """Expect of the next launch what this one took for each process group."""
+        self._each_s = (self.track.clock() - began) / groups
 
     def _left_s(self) -> float:
-        return self._max_time_s - (time.perf_counter() - self._began)
+        return self.max_time_s - self.seconds
 
     def _tell(self, what: str) -> None:
-        race = self._race
-        untried = len(race.settings) - len(race.out) - len(race.running)
-        self._say(
-            f"{what}; {len(race.running)} in the race, {len(race.out)} ruled out, {untried} not looked at, "
-            f"{max(self._left_s(), 0):.0f} s left"
+        race = self.race
+        self.say(
+            f"{what}: {len(race.running)} in the race, {len(race.out)} ruled out, {len(race.untried)} not tried; "
+            f"leader {race.leader or 'none'}; {math.floor(max(self._left_s(), 0))} s left"
         )
-
-
-def _families(settings: Sequence[Setting]) -> list[list[Setting]]:
-    families: dict[str, list[Setting]] = {}
-    for one in settings:
-        families.setdefault(one.family, []).append(one)
-    return list(families.values())
-
-
-def _failures(record: LaunchRecord, names: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
-    """Return which settings a record ends: one, or its whole family where it could not even be loaded."""
-    reason = record.reason or record.status
-    return [
-        (name, reason)
-        for (family, cell), name in names.items()
-        if family == record.engine and record.cell in ("", cell)
-    ]
-
-
-def _memory(record: LaunchRecord) -> float:
-    return record.pss_mib or record.memory_mib or 0.0
-
-
-def _configuration(one: Setting) -> Configuration:
-    shares = [one.batch_size] * one.instances
-    if one.mode == "split":
-        each, rest = divmod(one.batch_size, one.instances)
-        shares = [each + (index < rest) for index in range(one.instances)]
-    return Configuration(
-        name=one.name,
-        engine=one.engine,
-        allocator=one.allocator,
-        instances=tuple((one.threads, items) for items in shares),
-        mode=one.mode,
-    )
-
-
-def all_settings(
-    engines: Sequence[str],
-    allocators: Sequence[str],
-    layouts: Sequence[tuple[int, int]],
-    batch_sizes: Sequence[int],
-    objective: str,
-) -> list[Setting]:
-    """Return every configuration: for throughput each instance has its own batch, for latency they divide one."""
-    return [
-        Setting(
-            engine=engine,
-            allocator=allocator,
-            threads=threads,
-            instances=instances,
-            mode="single" if instances == 1 else "split" if objective == "latency" else "stream",
-            batch_size=size,
-        )
-        for engine in engines
-        for allocator in allocators
-        for threads, instances in layouts
-        for size in batch_sizes
-        if objective != "latency" or size >= instances
-    ]

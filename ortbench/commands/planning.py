@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, Results, answer
+from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, INTERRUPTED, Json, Quiet, Results, answer
 from ortbench.errors import UsageError, expected_one_of
+
+if TYPE_CHECKING:
+    from ortbench.results.verification import Verification
 
 
 def plan(
@@ -56,6 +59,7 @@ def plan(
     from ortbench.charts.plan_words import plan_lines, verification_lines
 
     document, lines = msgspec.to_builtins(found), plan_lines(found, request.max_latency_ms)
+    status = CHECK_FAILED if found.keeps_max_latency is False else DONE
     if verify:
         from ortbench.progress import Progress
         from ortbench.verifying import verify_plan
@@ -65,5 +69,16 @@ def plan(
             verified = verify_plan(Path(results), request, found, seconds, progress.say)
         document["verification"] = msgspec.to_builtins(verified)
         lines += ["", *verification_lines(verified)]
+        status = _status(verified, status)
     answer(document, lines, as_json=as_json)
-    raise typer.Exit(CHECK_FAILED if found.keeps_max_latency is False else DONE)
+    raise typer.Exit(status)
+
+
+def _status(verified: Verification, planned: int) -> int:
+    """Return the exit status: interrupted, nothing keeps the bound, some candidate failed, or done."""
+    if verified.state == "interrupted":
+        return INTERRUPTED
+    if verified.best is None and any(one.measured for one in verified.candidates):
+        return CHECK_FAILED
+    failed = any(one.verdict == "failed" for one in verified.candidates)
+    return INCOMPLETE if failed else planned

@@ -13,6 +13,7 @@ from ortbench.units import (
     parse_counts,
     parse_duration,
     parse_fraction,
+    parse_memory,
 )
 
 
@@ -56,6 +57,18 @@ def test_a_count_given_twice_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         parse_counts("1,4,1", "--threads")
     assert str(caught.value) == "Expected each of --threads once, but got 1 twice in '1,4,1'."
+
+
+@pytest.mark.parametrize(("text", "mib"), [("512MiB", 512), ("2GiB", 2048), (" 0.5GiB ", 512)])
+def test_a_memory_size_is_in_mib(text: str, mib: float) -> None:
+    assert parse_memory(text, "--max-memory") == mib
+
+
+@pytest.mark.parametrize("text", ["", "2", "2GB", "2 GiB", "0MiB", "-1GiB"])
+def test_a_memory_size_without_a_binary_unit_is_refused(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_memory(text, "--max-memory")
+    assert str(caught.value) == f"Expected --max-memory to be a size such as 512MiB or 2GiB, but got '{text}'."
 
 
 @pytest.mark.parametrize(

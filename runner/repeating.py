@@ -1,0 +1,66 @@
+"""Contestants against each other for a given time, in as many launches as that allows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ortbench.results.schema import RoundRecord
+from ortbench.runner.contest import Contest, Contestant
+
+# As in a study: between six and twelve.
+_WANTED_LAUNCHES = 8
+_LEAST_ROUNDS_S = 3.0
+
+
+@dataclass
+class Repeated:
+    """What the launches gave.
+
+    Attributes:
+        rounds: a line for each slice; `engine` is the contestant's name.
+        failures: name -> why it took no further part.
+        launches: that were begun.
+    """
+
+    rounds: list[RoundRecord] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    launches: int = 0
+    interrupted: bool = False
+
+
+def repeat(
+    contest: Contest, contestants: Sequence[Contestant], max_time_s: float, say: Callable[[str], None]
+) -> Repeated:
+    """Run launches of all contestants for so many seconds, at least one; an interruption ends it early.
+
+    Who fails takes no part in the launches that follow.
+    """
+    began, found, seconds = time.perf_counter(), Repeated(), _LEAST_ROUNDS_S
+    try:
+        while running := [one for one in contestants if one.engine not in found.failures]:
+            launched = time.perf_counter()
+            _launch(contest, running, seconds, found)
+            left_s = max_time_s + contest.lost_s - (time.perf_counter() - began)
+            say(f"launch {found.launches}: {len(found.rounds)} slices so far, {max(left_s, 0):.0f} s left")
+            overhead_s = max(time.perf_counter() - launched - seconds, 0.0)
+            if left_s < overhead_s + _LEAST_ROUNDS_S:
+                break
+            seconds = max(_LEAST_ROUNDS_S, max_time_s / _WANTED_LAUNCHES - overhead_s)
+            seconds = min(seconds, left_s - overhead_s)
+    except KeyboardInterrupt:
+        found.interrupted = True
+    return found
+
+
+def _launch(contest: Contest, running: Sequence[Contestant], seconds: float, found: Repeated) -> None:
+    """Run one launch; what it measured counts also where it is cut short."""
+    found.launches += 1
+    with contest.bout(running) as bout:
+        try:
+            # Without a deadline: a launch is planned to fit, and everybody is in it, or nobody is compared.
+            bout.run(running, seconds)
+        finally:
+            found.rounds += bout.rounds
+            found.failures |= {name: reason for (name, _), reason in bout.failures.items()}
