@@ -48,7 +48,7 @@ def why(trial: Trial, best: Setting | None) -> str:
     if ruling:
         return ruling.reason
     if trial.possible_gain is not None:
-        return "surely no better" if trial.possible_gain <= 1 else f"could be {_percent(trial.possible_gain)} % better"
+        return "surely no better" if trial.possible_gain <= 1 else f"could be {_better(trial.possible_gain)}"
     return f"predicted {_against(trial.predicted_ratio)}" if trial.predicted_ratio is not None else ""
 
 
@@ -81,11 +81,11 @@ def _confidence(tuning: Tuning) -> list[str]:
     by_rival = sum(trial.ruling is not None and trial.ruling.kind == "rival" for trial in out)
     lines = []
     if kept and tuning.at_most_better is not None:
-        percent = f"{_percent(tuning.at_most_better)} % better"
+        better = _better(tuning.at_most_better)
         lines.append(
-            f"sure   none of the {len(kept)} others that were kept could be more than {percent} (95 % for all together)"
+            f"sure   none of the {len(kept)} others that were kept could be more than {better} (95 % for all together)"
             if len(kept) > 1
-            else f"sure   the other that was kept could not be more than {percent} (95 %)"
+            else f"sure   the other that was kept could not be more than {better} (95 %)"
         )
     if by_rival:
         each = "by" if by_rival == 1 else "each by"
@@ -128,5 +128,5 @@ def _figure(figure: Figure | None) -> str:
     return f"{format_significant(figure.value)} [{', '.join(map(format_significant, figure.ci95))}]"
 
 
-def _percent(ratio: float) -> str:
-    return f"{(ratio - 1) * 100:.1f}"
+def _better(ratio: float) -> str:
+    return f"{(ratio - 1) * 100:.1f} % better" if ratio < 2 else f"{ratio:.1f} times as good"

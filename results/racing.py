@@ -57,11 +57,11 @@ class Race:
         self.standings = {objective: Standings(observe(known)) for objective, known in self.took.items() if known}
         for name, value in memory_mib.items():
             self.memory_mib[name] = max(value, self.memory_mib.get(name, 0.0))
-        for name, reason in failures.items():
-            # Whatever ruled it out before, it can no longer be said to run.
-            self.out[name] = Ruling(kind="failed", reason=reason)
+        # Who fails stays out. All else is decided anew by all rounds so far: what ruled one out may no longer hold, or
+        # whoever beat it may have failed.
+        self.out = {name: ruling for name, ruling in self.out.items() if ruling.kind == "failed"}
+        self.out |= {name: Ruling(kind="failed", reason=reason) for name, reason in failures.items()}
         self._rule_by_bounds()
-        self._reprieve()
         self._choose_leader()
         self._rule_by_leader()
 
@@ -131,11 +131,6 @@ class Race:
     @property
     def _own(self) -> Standings:
         return self.standings[self.objective]
-
-    def _reprieve(self) -> None:
-        """Let those run again that lost to one which cannot be the best itself: it fails, or breaks a bound."""
-        useless = {name for name, ruling in self.out.items() if ruling.kind != "rival"}
-        self.out = {name: ruling for name, ruling in self.out.items() if ruling.by not in useless}
 
     def _choose_leader(self) -> None:
         able = [name for name in self.running if self._keeps_latency(name)]

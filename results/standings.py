@@ -6,7 +6,7 @@ What a configuration took in one launch is, on the log scale, the sum of
 - its own value, which is wanted;
 - the machine's speed in these rounds, the same for all that shared them: two measurements one after the other usually
   differ by up to 16 %, a spread of 7.5 %, and now and then by far more (docs/statistics.md). So figures are given with
-  the usual spread, and nobody is compared with somebody else by less than 25 %;
+  the usual spread, and nobody is compared with somebody else by less than 25 %, or what is seen, if that is more;
 - what makes two launches of one engine differ: spread 0.7 % (docs/statistics.md);
 - noise of rounds: one slice's spread is 1.4 % (2 % for a pair), or what these slices show, if that is more.
 
@@ -34,6 +34,7 @@ from ortbench.results.statistics import CONFIDENCE
 
 USUAL_SPREAD = 0.075
 CAUTIOUS_SPREAD = 0.25
+_SPREAD_STEPS = 3
 _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
 _LAUNCH_SPREAD = 0.007
@@ -154,9 +155,13 @@ class Standings:
         values = np.array([one.value for one in self.observations])
         mean = values.mean()
         weights = 1 / np.array([one.variance for one in self.observations])
-        penalty = np.diag([1e-6] * len(names) + [self.machine_spread**-2] * len(blocks))
-        inverse = np.linalg.inv(design.T @ (weights[:, None] * design) + penalty)
-        solution = inverse @ (design.T @ (weights * (values - mean)))
+        spread = self.machine_spread
+        for _ in range(_SPREAD_STEPS):
+            penalty = np.diag([1e-6] * len(names) + [spread**-2] * len(blocks))
+            inverse = np.linalg.inv(design.T @ (weights[:, None] * design) + penalty)
+            solution = inverse @ (design.T @ (weights * (values - mean)))
+            # A machine that is seen to change more than that is believed to.
+            spread = max(spread, float(np.sqrt(np.mean(solution[len(names) :] ** 2))))
         residuals = values - mean - design @ solution
         # What the fit used up, machine speeds shrunk as they are.
         spare = max(0.0, count - float(np.trace(inverse @ (design.T @ (weights[:, None] * design)))))

@@ -65,6 +65,7 @@ def test_why_names_the_interval_the_bound_or_the_fault() -> None:
     ]
     assert why(FOUND.trials[3], KEPT) == f"1.50x [1.25, 1.80] worse than {BEST.name}"
     assert why(trial(KEPT, "kept", 99, possible_gain=1.0), BEST) == "surely no better"
+    assert why(trial(KEPT, "kept", 99, possible_gain=3.21), BEST) == "could be 3.2 times as good"
     assert why(trial(LEFT, "not tried", predicted_ratio=0.8), BEST) == "predicted 1.25x better"
 
 

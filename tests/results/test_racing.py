@@ -149,6 +149,15 @@ def test_who_fails_is_out_with_its_reason_and_leaves_the_rest() -> None:
     assert failed.ruling.reason == "c was killed by SIGSEGV"
 
 
+def test_who_was_ruled_out_by_a_bad_launch_comes_back_when_more_is_known() -> None:
+    one = race(settings=(A, B))
+    one.add(rounds({A: 10, B: 60}), {}, {})
+    assert B.name in one.out
+    for launch in range(2, 6):
+        one.add(rounds({A: 10, B: 40.1}, launch), {}, {})
+    assert one.out == {}
+
+
 def test_what_was_not_tried_is_predicted_and_not_ruled_out() -> None:
     other = setting("a", 4)
     one = race(settings=(A, B, other))
