@@ -22,6 +22,12 @@ def parse_schedstat_ns(text: str) -> int | None:
     return int(first[0]) if first and first[0].isdecimal() and int(first[0]) else None
 
 
+def parse_waited_ns(text: str) -> int:
+    """Return how long a task was ready and had no CPU, in ns, from the second number of its `schedstat`, or 0."""
+    second = text.split()[1:2]
+    return int(second[0]) if second and second[0].isdecimal() else 0
+
+
 def parse_stat_ns(text: str, ticks_per_s: int) -> int | None:
     """Return user and system CPU time in ns from a task's `stat`, fields 14 and 15 of proc_pid_stat(5)."""
     # The second field is the name in parentheses, which may itself hold blanks and parentheses.
@@ -35,6 +41,11 @@ def thread_cpu_ns(proc: Path = _PROC) -> dict[int, int]:
     """Return the CPU time so far of each thread of this process, by its id; empty where the system does not tell."""
     times = ((int(task.name), _cpu_ns(task)) for task in (proc / "task").glob("[0-9]*"))
     return {thread: cpu_ns for thread, cpu_ns in times if cpu_ns is not None}
+
+
+def waited_ns(proc: Path = _PROC) -> int:
+    """Return how long all threads of this process together were ready and had no CPU, so far."""
+    return sum(parse_waited_ns(_text(task / "schedstat")) for task in (proc / "task").glob("[0-9]*"))
 
 
 def busy_threads(before: Mapping[int, int], after: Mapping[int, int]) -> int | None:
@@ -59,13 +70,15 @@ class BusyThreads:
 
     def __init__(self) -> None:
         self._before = thread_cpu_ns()
+        self._waited = waited_ns()
         self._until = time.perf_counter_ns() + _LOOK_NS
 
     def count(self, call: Callable[[], object], asked: int) -> int | None:
         """Return how many threads were busy since; runs `call` until there was time enough to tell, at most 0.5 s.
 
         Where more were busy than asked for it looks again: the libraries that compared the outputs, before, may have
-        threads that still spin (OpenBLAS: for 2**26 cycles), and only those that stay busy are the engine's.
+        threads that still spin (OpenBLAS: for 2**26 cycles), and only those that stay busy are the engine's. And where
+        threads waited for a CPU longer than they had one it looks longer: some may not have had their turn.
         """
         busy = None
         for _ in range(_MOST_LOOKS):
@@ -74,9 +87,11 @@ class BusyThreads:
             after = thread_cpu_ns()
             busy = busy_threads(self._before, after)
             if busy is not None:
-                if busy <= asked:
+                used = sum(after.values()) - sum(self._before.get(thread, 0) for thread in after)
+                if busy > asked:
+                    self._before, self._waited = after, waited_ns()
+                elif waited_ns() - self._waited <= used:
                     break
-                self._before = after
             self._until = time.perf_counter_ns() + _LOOK_NS
         return busy
 

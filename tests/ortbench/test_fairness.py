@@ -92,9 +92,11 @@ def test_energy_is_shown_beside_speed_where_it_can_be_read(
     # A fake of the kernel's files, in which every arm uses 50 W: what takes longer takes more energy.
     counter = zone(tmp_path / "root", "intel-rapl:0", "package-0", "0", limit="10000000")
     monkeypatch.setattr(sysfs, "ROOT", tmp_path / "root")
-    words = ["--model", model_file, "--engines", "scripted[latency=16ms],scripted[latency=4ms]", "--batch-sizes", "2"]
+    words = ["--model", model_file, "--engines", "scripted[latency=64ms],scripted[latency=1ms]"]
     with rising(counter):
-        outcome = ortbench("compare", *words, "--threads", "1", "--max-time", "4s", "--output", "out")
+        # Far apart, for a wait for the processor counts too; and one batch holds all inputs that are compared.
+        words += ["--batch-sizes", "64", "--threads", "1", "--max-time", "4s", "--output", "out"]
+        outcome = ortbench("compare", *words)
     assert outcome.status == 0
     assert all(line.energy_uj is not None and line.energy_uj >= 0 for line in read_rounds(Path("out")))
     slow, fast, _ = arms_of(Path("out"))

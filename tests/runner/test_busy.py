@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ortbench.runner.busy import BusyThreads, busy_threads, parse_schedstat_ns, parse_stat_ns, thread_cpu_ns
+from ortbench.runner import busy
+from ortbench.runner.busy import (
+    BusyThreads,
+    busy_threads,
+    parse_schedstat_ns,
+    parse_stat_ns,
+    parse_waited_ns,
+    thread_cpu_ns,
+)
 
 MS = 1_000_000
 STAT = "17886 (a (b) c) R 17880 17880 13245 0 -1 4194304 100 0 0 0 7 5 0 0 20 0 1 0 3553427 3133440 381"
@@ -65,6 +73,21 @@ def test_a_thread_is_busy_from_a_twentieth_of_the_busiest_ones_time_on(
     before = dict.fromkeys(range(len(used_ms)), 7 * MS)
     after = {thread: 7 * MS + round(used * MS) for thread, used in enumerate(used_ms)}
     assert busy_threads(before, after) == busy
+
+
+@pytest.mark.parametrize(("text", "waited"), [("5000 7000 3\n", 7000), ("0 0 0\n", 0), ("5000\n", 0), ("", 0)])
+def test_the_second_number_is_how_long_a_thread_waited_for_a_cpu(text: str, waited: int) -> None:
+    assert parse_waited_ns(text) == waited
+
+
+def test_where_threads_waited_longer_than_they_ran_it_looks_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only one of two threads has its turn in the first look; both waited for long.
+    looks = iter([{1: 0, 2: 0}, {1: 20 * MS, 2: 0}, {1: 30 * MS, 2: 25 * MS}])
+    monkeypatch.setattr(busy, "thread_cpu_ns", lambda: next(looks))
+    waits = iter([0, 60 * MS, 60 * MS])
+    monkeypatch.setattr(busy, "waited_ns", lambda: next(waits, 99 * MS))
+    monkeypatch.setattr(busy, "_MOST_LOOKS", 2)
+    assert BusyThreads().count(lambda: None, 1) == 2
 
 
 def test_a_thread_that_is_new_began_at_nothing_and_one_that_ended_does_not_count() -> None:
