@@ -19,11 +19,12 @@ STUDY = ("--threads", "1", "--instances", "1,2", "--batch-sizes", "1")
 ENGINES = "scripted[latency=40ms],scripted[latency=5ms]"
 
 
+@pytest.mark.usefixtures("one_launch")
 def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
     ortbench: CommandLine, model_file: Path
 ) -> None:
     words = ["compare", "--model", model_file, "--engines", ENGINES, *STUDY, "--output", "out"]
-    outcome = ortbench(*words, "--max-time", "18s", draw=True)
+    outcome = ortbench(*words, "--max-time", "10s", draw=True)
     assert outcome.status == 0, outcome.stderr
     assert "best against best: throughput" in outcome.stdout
     assert "note: measured in the same rounds" in outcome.stdout
@@ -49,7 +50,7 @@ def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
     assert load_results(Path("out")).summary.best[1].launches == throughput["launches"]
     assert "best against best" in ortbench("show", "out").stdout
 
-    again = ortbench(*words, "--max-time", "26s", "--resume")
+    again = ortbench(*words, "--max-time", "18s", "--resume")
     assert again.status == 0, again.stderr
     after = read_finals(Path("out"))
     assert after[: len(before)] == before
