@@ -17,7 +17,7 @@ from ortbench.engines.registry import find_engine
 from ortbench.errors import ArmError, OrtbenchError
 from ortbench.models.parity import Tolerance, compare_outputs
 from ortbench.models.spec import TensorSpec
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.bisection import first_difference, worded
 from ortbench.runner.checking import run_batch
 from ortbench.units import format_seconds
@@ -29,7 +29,7 @@ _UNOPTIMISED = {"graph_optimization_level": "disable"}
 _PLAIN = "ONNX Runtime without graph optimisations"
 
 
-def bisect(request: protocol.Bisect) -> str:
+def bisect(request: job_messages.Bisect) -> str:
     """Say where the engine begins to differ, in words that continue a sentence.
 
     An engine that runs the ONNX file is compared with ONNX Runtime on the CPU without optimisations, both on the
@@ -47,7 +47,7 @@ def bisect(request: protocol.Bisect) -> str:
     return first_layer(request, expected)
 
 
-def first_layer(request: protocol.Bisect, expected: dict[str, Any], engine: Engine | None = None) -> str:
+def first_layer(request: job_messages.Bisect, expected: dict[str, Any], engine: Engine | None = None) -> str:
     """Compare an engine's layers with the expected ones, in the order in which they run."""
     differing: list[str] = []
 
@@ -62,7 +62,7 @@ def first_layer(request: protocol.Bisect, expected: dict[str, Any], engine: Engi
     return f"the first layer whose output differs is '{differing[0]}'"
 
 
-def _intermediates(request: protocol.Bisect, load: LoadRequest, visit: Any, engine: Engine | None = None) -> bool:
+def _intermediates(request: job_messages.Bisect, load: LoadRequest, visit: Any, engine: Engine | None = None) -> bool:
     if engine is None:
         engine = find_engine(request.engine).create()
         engine.load(load)
@@ -74,7 +74,7 @@ def _plain_torch(request: LoadRequest) -> LoadRequest:
     return msgspec.structs.replace(request, target="cpu", precision="fp32", options={})
 
 
-def _bisect_artifact(request: protocol.Bisect) -> str:
+def _bisect_artifact(request: job_messages.Bisect) -> str:
     assert request.request.artifact is not None, "only engines that run the file are bisected over it"
     model = load_graph(Path(request.request.artifact))
     probe = _Probe(request, model, time.perf_counter() + request.limit_s)
@@ -90,7 +90,7 @@ def _bisect_artifact(request: protocol.Bisect) -> str:
 class _Probe:
     """Asks about one tensor after the other whether the engine differs there."""
 
-    request: protocol.Bisect
+    request: job_messages.Bisect
     model: ModelProto
     deadline: float
     unseen: list[str] = field(default_factory=list)

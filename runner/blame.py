@@ -11,7 +11,7 @@ import msgspec
 from ortbench.errors import OrtbenchError
 from ortbench.models.parity import FP32, Tolerance
 from ortbench.results.schema import LaunchRecord
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.environments import interpreter_for
@@ -46,7 +46,7 @@ def locate(plan: ArmPlan, batch_size: int, parity: Mapping[str, Any]) -> str:
                 interpreter_for(plan.engine),
             ) as worker,
         ):
-            request = protocol.Bisect(
+            request = job_messages.Bisect(
                 engine=plan.engine.entry.name,
                 request=plan.request,
                 batch_size=batch_size,
@@ -55,7 +55,7 @@ def locate(plan: ArmPlan, batch_size: int, parity: Mapping[str, Any]) -> str:
                 limit_s=LIMIT_S,
                 scratch=scratch,
             )
-            return worker.ask(request, protocol.Bisected, LIMIT_S + _GRACE_S).found
+            return worker.ask(request, job_messages.Bisected, LIMIT_S + _GRACE_S).found
     except (OrtbenchError, OSError) as error:
         return f"where it begins was not found: {error}"
 

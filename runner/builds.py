@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import OrtbenchError
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.environments import interpreter_for
 from ortbench.runner.process import Worker
@@ -61,8 +61,8 @@ def _run(engine: ResolvedEngine, request: LoadRequest) -> Build:
     try:
         cpus, interpreter = choose_cpus(request.threads), interpreter_for(engine)
         with Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker:
-            question = protocol.Build(engine=engine.entry.name, request=request)
-            built = worker.ask(question, protocol.Built, _BUILD_TIMEOUT_S)
+            question = job_messages.Build(engine=engine.entry.name, request=request)
+            built = worker.ask(question, job_messages.Built, _BUILD_TIMEOUT_S)
     except OrtbenchError as error:
         return Build(failure=str(error))
     return Build(seconds=None if built.reused else built.seconds)

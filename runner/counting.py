@@ -5,7 +5,7 @@ from __future__ import annotations
 from ortbench.engines.graph_work import count_file
 from ortbench.models.work import Tally, UncountableError, count_module
 from ortbench.results.roofline import Work
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 
 _BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 # What a file's own tensors are of, as a lane.
@@ -21,14 +21,14 @@ _LANES = {
 _OWN = "fp32"
 
 
-def count_work(request: protocol.CountWork) -> protocol.WorkCounted:
+def count_work(request: job_messages.CountWork) -> job_messages.WorkCounted:
     """Count a catalog model by its PyTorch module, an .onnx file by its graph."""
     source = request.source
     try:
         tally = count_module(source) if source.path is None else count_file(source)
-        return protocol.WorkCounted(work={lane: work_in(lane, tally) for lane in request.lanes})
+        return job_messages.WorkCounted(work={lane: work_in(lane, tally) for lane in request.lanes})
     except UncountableError as error:
-        return protocol.WorkCounted(work={}, reason=f"the work of this model cannot be counted: {error}")
+        return job_messages.WorkCounted(work={}, reason=f"the work of this model cannot be counted: {error}")
 
 
 def work_in(lane: str, tally: Tally) -> Work:

@@ -13,7 +13,7 @@ from ortbench.errors import ArmError, InputShapeError
 from ortbench.export.cache import cache_root
 from ortbench.models.catalog import find_model
 from ortbench.models.files import file_sha256
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.process import Worker
 from ortbench.runner.sources import is_file
 
@@ -53,7 +53,7 @@ def images_file(model: str, inputs: str) -> Path:
     return path
 
 
-def preprocess(request: protocol.Preprocess) -> protocol.Preprocessed:
+def preprocess(request: job_messages.Preprocess) -> job_messages.Preprocessed:
     """Read the images, transform them and save them under the model's first input; inside a worker.
 
     Raises:
@@ -72,7 +72,7 @@ def preprocess(request: protocol.Preprocess) -> protocol.Preprocessed:
             raise InputShapeError(f"--inputs '{name}' is no image that can be read: {error}") from error
     with Path(request.path).open("wb") as file:
         np.savez(file, **{spec.inputs[0].name: np.stack(items)})  # type: ignore[arg-type]  # as in serve.py
-    return protocol.Preprocessed()
+    return job_messages.Preprocessed()
 
 
 def _find_images(path: Path) -> list[Path]:
@@ -97,8 +97,8 @@ def _make(model: str, images: list[Path], path: Path) -> None:
         made = Path(scratch) / path.name
         try:
             with Worker("the preprocessing") as worker:
-                request = protocol.Preprocess(model=model, images=names, path=str(made))
-                worker.ask(request, protocol.Preprocessed, _TIMEOUT_S)
+                request = job_messages.Preprocess(model=model, images=names, path=str(made))
+                worker.ask(request, job_messages.Preprocessed, _TIMEOUT_S)
         except ArmError as error:
             raise InputShapeError(f"--inputs cannot be preprocessed: {error}") from error
         # Under its name only when it is whole.

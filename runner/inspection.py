@@ -16,23 +16,23 @@ from ortbench.engines.registry import find_engine
 from ortbench.models.loading import load_module
 from ortbench.models.spec import ModelSource, TensorSpec
 from ortbench.models.special_values import SpecialValues, count_special_values, total
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.checking import run_batch
 
 # As many intermediate tensors of an ONNX file as are in memory at a time.
 _SHOWN_AT_ONCE = 32
 
 
-def inspect(engine: Engine, load: LoadRequest, request: protocol.Inspect) -> protocol.Inspected:
+def inspect(engine: Engine, load: LoadRequest, request: job_messages.Inspect) -> job_messages.Inspected:
     """Count them in the weights, and in the intermediate tensors of batch 0 as the loaded engine computes them."""
     weights = total(count_special_values(name, array) for name, array in _weights(load.source))
     if load.artifact is not None:
         found = total(_of_file(load, Path(load.artifact), request))
-        return protocol.Inspected(weights=weights, intermediates=found)
+        return job_messages.Inspected(weights=weights, intermediates=found)
     counts: list[SpecialValues] = []
     run_batch(engine, load.source, request.batch_size, 0)
     shown = engine.intermediates(lambda name, array: counts.append(count_special_values(name, array)))
-    return protocol.Inspected(weights=weights, intermediates=total(counts) if shown else None)
+    return job_messages.Inspected(weights=weights, intermediates=total(counts) if shown else None)
 
 
 def _weights(source: ModelSource) -> Iterator[tuple[str, Any]]:
@@ -45,7 +45,7 @@ def _weights(source: ModelSource) -> Iterator[tuple[str, Any]]:
         yield tensor.name, numpy_helper.to_array(tensor)
 
 
-def _of_file(load: LoadRequest, path: Path, request: protocol.Inspect) -> Iterator[SpecialValues]:
+def _of_file(load: LoadRequest, path: Path, request: job_messages.Inspect) -> Iterator[SpecialValues]:
     """Make some intermediate tensors at a time the model's outputs, until all were seen or the time is over."""
     model, began = load_graph(path), time.perf_counter()
     final = {value.name for value in model.graph.output}

@@ -19,7 +19,7 @@ from ortbench.export.cache import artifacts_root
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.inputs import distinct_inputs
 from ortbench.models.spec import ModelSource
-from ortbench.runner import protocol
+from ortbench.runner import job_messages, protocol
 from ortbench.runner.cpus import allowed_cpus
 from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.process import Worker
@@ -33,8 +33,8 @@ _REFERENCE_TIMEOUT_S = 1800.0
 def probe_targets(targets: Sequence[tuple[str, str]], interpreter: Interpreter = THIS) -> list[Availability]:
     """Ask, in one worker of that interpreter, whether each (engine, target) can run here."""
     with Worker("the probe", interpreter=interpreter) as worker:
-        request = protocol.Probe(targets=tuple(targets))
-        return list(worker.ask(request, protocol.Probed, _PROBE_TIMEOUT_S).availability)
+        request = job_messages.Probe(targets=tuple(targets))
+        return list(worker.ask(request, job_messages.Probed, _PROBE_TIMEOUT_S).availability)
 
 
 def run_export(request: ExportRequest) -> Artifact:
@@ -57,7 +57,7 @@ class ExportJob:
         self._scratch = tempfile.TemporaryDirectory(prefix=".exporting-", dir=parent)
         self._worker = Worker("the export")
         request = msgspec.structs.replace(request, scratch=self._scratch.name)
-        self._worker.send(protocol.Export(request=request))
+        self._worker.send(job_messages.Export(request=request))
 
     def result(self) -> Artifact:
         """Wait for the artifact.
@@ -66,7 +66,7 @@ class ExportJob:
             ExportError, ModelError: as the exporter says; ExportError too where the worker died.
         """
         try:
-            return self._worker.receive(protocol.Exported, _EXPORT_TIMEOUT_S).artifact
+            return self._worker.receive(job_messages.Exported, _EXPORT_TIMEOUT_S).artifact
         except ArmError as error:
             raise ExportError(f"The export failed: {error}") from error
 
@@ -128,11 +128,13 @@ class Reference:
         self.outputs(batch_size)
         if not rest:
             return (first,)
-        request = protocol.MakeReference(batch_size=batch_size, paths=tuple(map(str, rest)), first=1, limit_s=limit_s)
+        request = job_messages.MakeReference(
+            batch_size=batch_size, paths=tuple(map(str, rest)), first=1, limit_s=limit_s
+        )
         made = self._make(request, _REFERENCE_TIMEOUT_S + limit_s)
         return (first, *rest[:made])
 
-    def inspect(self, batch_size: int, limit_s: float) -> protocol.Inspected:
+    def inspect(self, batch_size: int, limit_s: float) -> job_messages.Inspected:
         """Look for NaN, Inf and denormals in weights and intermediate tensors.
 
         A file's intermediate tensors all become outputs, which takes memory; so a process of its own does that.
@@ -140,20 +142,20 @@ class Reference:
         Raises:
             OrtbenchError: it could not be done; the reference itself goes on where its process lives.
         """
-        request = protocol.Inspect(batch_size=batch_size, limit_s=limit_s)
+        request = job_messages.Inspect(batch_size=batch_size, limit_s=limit_s)
         timeout_s = _LOAD_TIMEOUT_S + limit_s
         if self._source.path is None:
             self._worker.wake()
             try:
-                return self._worker.ask(request, protocol.Inspected, timeout_s)
+                return self._worker.ask(request, job_messages.Inspected, timeout_s)
             finally:
                 self._worker.park()
         with Worker("the inspection", self._cpus, len(self._cpus)) as worker:
             load = protocol.Load(engine=resolve_engine(parse_engine(self.label)).entry.name, request=self._request)
             worker.ask(load, protocol.Loaded, _LOAD_TIMEOUT_S)
-            return worker.ask(request, protocol.Inspected, timeout_s)
+            return worker.ask(request, job_messages.Inspected, timeout_s)
 
-    def count_work(self, lanes: Sequence[str]) -> protocol.WorkCounted:
+    def count_work(self, lanes: Sequence[str]) -> job_messages.WorkCounted:
         """Return what the model must do for one item; this process has what it takes to tell already.
 
         Raises:
@@ -163,8 +165,8 @@ class Reference:
             raise ModelError(self._broken)
         self._worker.wake()
         try:
-            request = protocol.CountWork(source=self._source, lanes=tuple(lanes))
-            return self._worker.ask(request, protocol.WorkCounted, _LOAD_TIMEOUT_S)
+            request = job_messages.CountWork(source=self._source, lanes=tuple(lanes))
+            return self._worker.ask(request, job_messages.WorkCounted, _LOAD_TIMEOUT_S)
         finally:
             self._worker.park()
 
@@ -176,19 +178,19 @@ class Reference:
         """
         path = self._path(batch_size, 0)
         if self._broken or not path.exists():
-            self._make(protocol.MakeReference(batch_size=batch_size, paths=(str(path),)), _REFERENCE_TIMEOUT_S)
+            self._make(job_messages.MakeReference(batch_size=batch_size, paths=(str(path),)), _REFERENCE_TIMEOUT_S)
         return path
 
     def _path(self, batch_size: int, index: int) -> Path:
         return Path(self._folder.name) / f"batch-{batch_size}-{index}.npz"
 
-    def _make(self, request: protocol.MakeReference, timeout_s: float) -> int:
+    def _make(self, request: job_messages.MakeReference, timeout_s: float) -> int:
         """Return how many batches were made."""
         if self._broken:
             raise ModelError(self._broken)
         self._worker.wake()
         try:
-            made = self._worker.ask(request, protocol.ReferenceMade, timeout_s)
+            made = self._worker.ask(request, job_messages.ReferenceMade, timeout_s)
         except ArmError as error:
             self._worker.kill()
             for path in request.paths:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.meeting import Meeting
 
 _Matrix = NDArray[np.float32]
@@ -28,7 +28,7 @@ _SIDES = ((4, 512), (64, 1024))
 _LARGEST_SIDE = 2048
 
 
-def measure_peaks(request: protocol.MeasurePeaks) -> protocol.PeaksMeasured:
+def measure_peaks(request: job_messages.MeasurePeaks) -> job_messages.PeaksMeasured:
     """Measure both; about two seconds. The BLAS library's threads are the environment's, set before it loaded."""
     meeting = Meeting(request.meeting) if request.meeting else None
     # Memory first: the libraries' threads spin for a while after a product.
@@ -38,7 +38,7 @@ def measure_peaks(request: protocol.MeasurePeaks) -> protocol.PeaksMeasured:
         left, right = np.random.default_rng(0).standard_normal((2, side, side), dtype=np.float32)
         for name, multiply in _products(left, right, request.threads):
             products[f"{name}, {side} x {side}"] = 2 * side**3 / _best_s(multiply, meeting) / 1e9
-    return protocol.PeaksMeasured(gflop_per_s=products, gbyte_per_s=streams)
+    return job_messages.PeaksMeasured(gflop_per_s=products, gbyte_per_s=streams)
 
 
 def sides(threads: int) -> tuple[int, int]:

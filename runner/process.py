@@ -22,8 +22,9 @@ from ortbench.export.cache import cache_root
 from ortbench.runner import protocol
 from ortbench.runner.allocators import SYSTEM, Allocator, preloaded
 from ortbench.runner.interpreter import THIS, Interpreter
+from ortbench.runner.message import Message
 
-_Reply = TypeVar("_Reply", bound=protocol.Message)
+_Reply = TypeVar("_Reply", bound=Message)
 
 # Every one of these is read by a library that some engine loads, before or while it is imported.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -100,7 +101,7 @@ class Worker:
         """The process's number."""
         return self._process.pid
 
-    def ask(self, request: protocol.Message, reply: type[_Reply], timeout_s: float) -> _Reply:
+    def ask(self, request: Message, reply: type[_Reply], timeout_s: float) -> _Reply:
         """Send a request and block until its reply is there.
 
         Raises:
@@ -110,7 +111,7 @@ class Worker:
         self.send(request)
         return self.receive(reply, timeout_s)
 
-    def send(self, request: protocol.Message) -> None:
+    def send(self, request: Message) -> None:
         """Send a request; the reply must be received before the next."""
         try:
             self._requests.write(protocol.encode(request))

@@ -6,44 +6,13 @@ from typing import Any
 
 import msgspec
 
-from ortbench.engines.base import Availability, Evidence, LoadRequest, OperatorTime
-from ortbench.export.artifact import Artifact
-from ortbench.export.exporter import ExportRequest
+from ortbench.engines.base import Evidence, LoadRequest, OperatorTime
 from ortbench.models.inputs import Part
-from ortbench.models.parity import Parity, Tolerance
-from ortbench.models.spec import ModelSource
-from ortbench.models.special_values import SpecialValues
+from ortbench.models.parity import Parity
 from ortbench.results.loadgen import LoadRun
-from ortbench.results.roofline import Work
+from ortbench.runner import job_messages
 from ortbench.runner.meeting import MeetingPlace
-
-
-class Message(msgspec.Struct, kw_only=True, tag=True):
-    """Base of every request and reply; the class's name is its tag."""
-
-
-class Probe(Message):
-    """Which of these (engine, target) can run here?"""
-
-    targets: tuple[tuple[str, str], ...]
-
-
-class Probed(Message):
-    """One answer for each target, in order."""
-
-    availability: tuple[Availability, ...]
-
-
-class Export(Message):
-    """Export a catalog model, or find its export."""
-
-    request: ExportRequest
-
-
-class Exported(Message):
-    """The checked artifact."""
-
-    artifact: Artifact
+from ortbench.runner.message import Message
 
 
 class Load(Message):
@@ -64,40 +33,6 @@ class Loaded(Message):
     import_s: float
     load_s: float
     memory_mib: float | None = None
-
-
-class Build(Message):
-    """Build what the engine needs before it can be loaded, unless it is there."""
-
-    engine: str
-    request: LoadRequest
-
-
-class Built(Message):
-    """How long it took, and whether it was there already."""
-
-    seconds: float
-    reused: bool
-
-
-class MakeReference(Message):
-    """Run batches once each and save the outputs of each to an .npz file, the first whatever it takes.
-
-    Attributes:
-        first: index of the first batch; the others follow it.
-        limit_s: when to begin no other batch.
-    """
-
-    batch_size: int
-    paths: tuple[str, ...]
-    first: int = 0
-    limit_s: float = 0.0
-
-
-class ReferenceMade(Message):
-    """The outputs of so many batches are there."""
-
-    count: int
 
 
 class Prepare(Message):
@@ -133,7 +68,7 @@ class Prepared(Message):
     os_threads: int | None
     allocator: str
     memory_mib: float | None
-    tunables: dict[str, int] = {}
+    tunables: dict[str, int] = msgspec.field(default_factory=dict)
     pss_mib: float | None = None
     gpu_memory_mib: float | None = None
     busy_threads: int | None = None
@@ -197,56 +132,6 @@ class Samples(Message):
     calls: int | None = None
 
 
-class Inspect(Message):
-    """Look for NaN, Inf and denormals in the weights, and in the intermediate tensors of one batch."""
-
-    batch_size: int
-    limit_s: float
-
-
-class Inspected(Message):
-    """What was found; None for intermediates where the engine does not show them."""
-
-    weights: SpecialValues
-    intermediates: SpecialValues | None
-
-
-class Bisect(Message):
-    """Find the first intermediate tensor at which an engine differs.
-
-    Attributes:
-        request: as the arm was loaded.
-        index: the batch whose outputs differ.
-        scratch: an existing folder for truncated models, which the caller clears.
-    """
-
-    engine: str
-    request: LoadRequest
-    batch_size: int
-    index: int
-    tolerance: Tolerance
-    limit_s: float
-    scratch: str
-
-
-class Bisected(Message):
-    """What was found, in words that continue a sentence."""
-
-    found: str
-
-
-class Preprocess(Message):
-    """Put images through a catalog model's own preprocessing, into an .npz file."""
-
-    model: str
-    images: tuple[str, ...]
-    path: str
-
-
-class Preprocessed(Message):
-    """The file is there."""
-
-
 class Sentinel(Message):
     """Time a fixed small matrix product."""
 
@@ -255,40 +140,6 @@ class SentinelTimed(Message):
     """Its duration."""
 
     duration_ns: int
-
-
-class CountWork(Message):
-    """Count what the model must do for one item, in each of these lanes."""
-
-    source: ModelSource
-    lanes: tuple[str, ...]
-
-
-class WorkCounted(Message):
-    """The work by lane; none, and why, where it cannot be counted."""
-
-    work: dict[str, Work]
-    reason: str | None = None
-
-
-class MeasurePeaks(Message):
-    """Measure how fast products of matrices and moving large arrays can be, with so many threads.
-
-    Attributes:
-        array_bytes: of each of the three arrays that are moved.
-        meeting: where the instances meet before each measurement; None for the only one.
-    """
-
-    threads: int
-    array_bytes: int
-    meeting: MeetingPlace | None = None
-
-
-class PeaksMeasured(Message):
-    """What each way of doing it reached at best, by its name."""
-
-    gflop_per_s: dict[str, float]
-    gbyte_per_s: dict[str, float]
 
 
 class Profile(Message):
@@ -318,36 +169,36 @@ class Failed(Message):
 
 
 Request = (
-    Probe
-    | Export
-    | Build
+    job_messages.Probe
+    | job_messages.Export
+    | job_messages.Build
     | Load
-    | MakeReference
+    | job_messages.MakeReference
     | Prepare
-    | Inspect
-    | Bisect
-    | Preprocess
+    | job_messages.Inspect
+    | job_messages.Bisect
+    | job_messages.Preprocess
     | Slice
     | LoadSlice
     | Sentinel
-    | CountWork
-    | MeasurePeaks
+    | job_messages.CountWork
+    | job_messages.MeasurePeaks
     | Profile
 )
 Reply = (
-    Probed
-    | Exported
-    | Built
+    job_messages.Probed
+    | job_messages.Exported
+    | job_messages.Built
     | Loaded
-    | ReferenceMade
+    | job_messages.ReferenceMade
     | Prepared
-    | Inspected
-    | Bisected
-    | Preprocessed
+    | job_messages.Inspected
+    | job_messages.Bisected
+    | job_messages.Preprocessed
     | Samples
     | SentinelTimed
-    | WorkCounted
-    | PeaksMeasured
+    | job_messages.WorkCounted
+    | job_messages.PeaksMeasured
     | Profiled
     | Failed
 )

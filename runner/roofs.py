@@ -12,7 +12,7 @@ from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import OrtbenchError
 from ortbench.results.roofline import FAKE, MEASURED_ARITHMETIC, Peaks, Roofline
 from ortbench.results.schema import Run
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.memory import available_mib
 from ortbench.runner.planning import StudyPlan, lanes_of
 from ortbench.runner.study import Study
@@ -134,7 +134,7 @@ def measure_layout(threads: int, instances: int) -> Peaks:
         return together(threads, team.ask_peaks(array_bytes // instances, _TIMEOUT_S))
 
 
-def together(threads: int, measured: Sequence[protocol.PeaksMeasured]) -> Peaks:
+def together(threads: int, measured: Sequence[job_messages.PeaksMeasured]) -> Peaks:
     """Return the roofs of a layout from what each of its instances reached at the same time.
 
     Each way is added up for itself, and the best one counts.

@@ -20,7 +20,7 @@ from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
 from ortbench.models.parity import Parity, Tolerance, compare_outputs, tolerance_for
-from ortbench.runner import protocol
+from ortbench.runner import job_messages, protocol
 from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
 from ortbench.runner.checking import check_batches, expected_outputs, run_batch
@@ -73,47 +73,47 @@ def _carry_out(  # noqa: PLR0911 - one a request
             return host.load(name, load)
         case protocol.Prepare():
             return host.prepare(request)
-        case protocol.MakeReference():
+        case job_messages.MakeReference():
             return host.make_reference(request)
-        case protocol.Inspect():
+        case job_messages.Inspect():
             return host.inspect(request)
         case _:
             return _job(request)
 
 
 def _job(  # noqa: PLR0911 - one a request
-    request: protocol.Export
-    | protocol.Build
-    | protocol.Probe
-    | protocol.Bisect
-    | protocol.Preprocess
-    | protocol.CountWork
-    | protocol.MeasurePeaks,
+    request: job_messages.Export
+    | job_messages.Build
+    | job_messages.Probe
+    | job_messages.Bisect
+    | job_messages.Preprocess
+    | job_messages.CountWork
+    | job_messages.MeasurePeaks,
 ) -> protocol.Reply:
     """Do what needs no engine loaded."""
     match request:
-        case protocol.Export(request=export):
-            return protocol.Exported(artifact=export_model(export))
-        case protocol.Build(engine=name, request=load):
+        case job_messages.Export(request=export):
+            return job_messages.Exported(artifact=export_model(export))
+        case job_messages.Build(engine=name, request=load):
             return _build(name, load)
-        case protocol.Bisect():
-            return protocol.Bisected(found=bisect(request))
-        case protocol.Preprocess():
+        case job_messages.Bisect():
+            return job_messages.Bisected(found=bisect(request))
+        case job_messages.Preprocess():
             return preprocess(request)
-        case protocol.CountWork():
+        case job_messages.CountWork():
             return count_work(request)
-        case protocol.MeasurePeaks():
+        case job_messages.MeasurePeaks():
             return measure_peaks(request)
-        case protocol.Probe(targets=targets):
+        case job_messages.Probe(targets=targets):
             probes = (find_engine(name).implementation().probe(target) for name, target in targets)
-            return protocol.Probed(availability=tuple(probes))
+            return job_messages.Probed(availability=tuple(probes))
 
 
-def _build(name: str, request: LoadRequest) -> protocol.Built:
+def _build(name: str, request: LoadRequest) -> job_messages.Built:
     entry = find_engine(name)
     started = time.perf_counter()
     reused = entry.implementation().build(request)
-    return protocol.Built(seconds=time.perf_counter() - started, reused=reused)
+    return job_messages.Built(seconds=time.perf_counter() - started, reused=reused)
 
 
 def _profile(engine: Engine, calls: int) -> protocol.Profiled:
@@ -151,21 +151,21 @@ class EngineHost:
         gc.freeze()
         return protocol.Loaded(import_s=imported - started, load_s=loaded - imported, memory_mib=peak_memory_mib())
 
-    def inspect(self, request: protocol.Inspect) -> protocol.Inspected:
+    def inspect(self, request: job_messages.Inspect) -> job_messages.Inspected:
         """Look for unusual numbers in the weights and in what the loaded engine computes on the way."""
         return inspect(self.engine, self._request, request)
 
-    def make_reference(self, request: protocol.MakeReference) -> protocol.ReferenceMade:
+    def make_reference(self, request: job_messages.MakeReference) -> job_messages.ReferenceMade:
         """Run batches and save what came out."""
         began, count = time.perf_counter(), 0
         for count, path in enumerate(request.paths):
             if count and time.perf_counter() - began > request.limit_s:
-                return protocol.ReferenceMade(count=count)
+                return job_messages.ReferenceMade(count=count)
             run_batch(self.engine, self._request.source, request.batch_size, request.first + count)
             arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
             with Path(path).open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
-        return protocol.ReferenceMade(count=count + 1)
+        return job_messages.ReferenceMade(count=count + 1)
 
     def prepare(self, request: protocol.Prepare) -> protocol.Prepared:
         """Make one batch size ready: bind, first call, parity, evidence, warm-up."""

@@ -14,14 +14,15 @@ import msgspec
 
 from ortbench.engines.base import LoadRequest
 from ortbench.errors import ArmError
-from ortbench.runner import protocol
+from ortbench.runner import job_messages, protocol
 from ortbench.runner.allocators import SYSTEM, Allocator
 from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.meeting import MeetingPlace, open_meeting
+from ortbench.runner.message import Message
 from ortbench.runner.process import Worker
 from ortbench.runner.topology import Place
 
-_Reply = TypeVar("_Reply", bound=protocol.Message)
+_Reply = TypeVar("_Reply", bound=Message)
 
 
 class Team:
@@ -58,19 +59,21 @@ class Team:
             own = msgspec.structs.replace(request, threads=place.threads)
             worker.send(protocol.Load(engine=engine, request=own, meeting=self._meeting_place(index)))
 
-    def ask_peaks(self, array_bytes: int, timeout_s: float) -> list[protocol.PeaksMeasured]:
+    def ask_peaks(self, array_bytes: int, timeout_s: float) -> list[job_messages.PeaksMeasured]:
         """Have every instance measure what its CPUs reach, all at the same time; `array_bytes` are of each.
 
         Raises:
             OrtbenchError: as `ask` does.
         """
         requests = [
-            protocol.MeasurePeaks(threads=place.threads, array_bytes=array_bytes, meeting=self._meeting_place(index))
+            job_messages.MeasurePeaks(
+                threads=place.threads, array_bytes=array_bytes, meeting=self._meeting_place(index)
+            )
             for index, place in enumerate(self._places)
         ]
-        return self.ask(requests, protocol.PeaksMeasured, timeout_s)
+        return self.ask(requests, job_messages.PeaksMeasured, timeout_s)
 
-    def ask(self, requests: Sequence[protocol.Message], reply: type[_Reply], timeout_s: float) -> list[_Reply]:
+    def ask(self, requests: Sequence[Message], reply: type[_Reply], timeout_s: float) -> list[_Reply]:
         """Send each instance its request and block until all have answered; see `Worker.ask`.
 
         Raises:

@@ -16,7 +16,7 @@ from ortbench.errors import ArmError, EngineUnavailable
 from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.catalog import find_model
-from ortbench.runner import protocol
+from ortbench.runner import job_messages, protocol
 from ortbench.runner.jobs import Reference, run_export
 from ortbench.runner.process import Worker
 
@@ -68,9 +68,9 @@ def test_an_engine_proves_the_lane_that_it_computed_in(
     )
     with Worker(label, [0], 1) as worker:
         if engine.entry.builds_for(lane):
-            build = protocol.Build(engine=engine.entry.name, request=request)
-            assert not worker.ask(build, protocol.Built, 200).reused
-            assert worker.ask(build, protocol.Built, 200).reused
+            build = job_messages.Build(engine=engine.entry.name, request=request)
+            assert not worker.ask(build, job_messages.Built, 200).reused
+            assert worker.ask(build, job_messages.Built, 200).reused
         worker.ask(protocol.Load(engine=engine.entry.name, request=request), protocol.Loaded, 200)
         prepare = protocol.Prepare(batch_size=3, reference_path=str(reference), reference="torch")
         prepared = worker.ask(prepare, protocol.Prepared, 200)

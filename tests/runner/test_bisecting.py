@@ -20,7 +20,7 @@ from ortbench.models.catalog import find_model
 from ortbench.models.inputs import make_inputs
 from ortbench.models.parity import FP32
 from ortbench.models.spec import ModelSource
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.bisecting import _Probe, bisect, first_layer
 
 
@@ -44,11 +44,11 @@ def residual(path: Path, blocks: int = 3) -> Path:
 
 def question(
     path: Path, folder: Path, engine: str = "scripted", limit_s: float = 60, **options: str
-) -> protocol.Bisect:
+) -> job_messages.Bisect:
     inputs, outputs = read_signature(path)
     source = ModelSource(name="m", path=str(path), inputs=inputs, outputs=outputs)
     load = LoadRequest(source=source, artifact=str(path), target="cpu", threads=1, options=dict(options))
-    return protocol.Bisect(
+    return job_messages.Bisect(
         engine=engine, request=load, batch_size=2, index=1, tolerance=FP32, limit_s=limit_s, scratch=str(folder)
     )
 
@@ -88,14 +88,14 @@ def test_nothing_is_left_of_the_cut_models(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def tiny() -> protocol.Bisect:
+def tiny() -> job_messages.Bisect:
     load = LoadRequest(source=find_model("tiny").source(), artifact=None, target="cpu", threads=1)
-    return protocol.Bisect(
+    return job_messages.Bisect(
         engine="torch", request=load, batch_size=2, index=0, tolerance=FP32, limit_s=60, scratch="unused"
     )
 
 
-def test_a_wrong_layer_of_an_eager_module_is_named(tiny: protocol.Bisect) -> None:
+def test_a_wrong_layer_of_an_eager_module_is_named(tiny: job_messages.Bisect) -> None:
     right, wrong = TorchEngine(), TorchEngine()
     try:
         right.load(tiny.request)
@@ -115,7 +115,7 @@ def test_a_wrong_layer_of_an_eager_module_is_named(tiny: protocol.Bisect) -> Non
             engine._inference_mode.__exit__(None, None, None)
 
 
-def test_layers_that_are_written_over_or_called_twice_are_no_difference(tiny: protocol.Bisect) -> None:
+def test_layers_that_are_written_over_or_called_twice_are_no_difference(tiny: job_messages.Bisect) -> None:
     engine = TorchEngine()
     try:
         engine.load(tiny.request)
@@ -134,7 +134,7 @@ def test_layers_that_are_written_over_or_called_twice_are_no_difference(tiny: pr
         engine._inference_mode.__exit__(None, None, None)
 
 
-def test_an_engine_that_shows_nothing_cannot_be_bisected(tiny: protocol.Bisect) -> None:
+def test_an_engine_that_shows_nothing_cannot_be_bisected(tiny: job_messages.Bisect) -> None:
     engine = TorchScriptEngine()
     try:
         engine.load(tiny.request)

@@ -13,7 +13,7 @@ from ortbench.engines.environment import NEEDS, Wheels
 from ortbench.engines.registry import ResolvedEngine, resolve_engines
 from ortbench.errors import EngineUnavailable
 from ortbench.export.cache import cache_root, environments_root, list_cache
-from ortbench.runner import environments, protocol
+from ortbench.runner import environments, job_messages
 from ortbench.runner.available import find_available, probe_engines
 from ortbench.runner.environments import environment_folder, interpreter_for, make_environment, unmade
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
@@ -53,7 +53,7 @@ def test_a_worker_runs_this_ortbench_in_the_other_interpreter(neighbour: Path) -
     interpreter = interpreter_for(engine(f"null[python={neighbour}]"))
     assert interpreter == Interpreter(str(neighbour), str(own_package()))
     with Worker("w", interpreter=interpreter) as worker:
-        worker.ask(protocol.Probe(targets=(("null", "cpu"),)), protocol.Probed, 60)
+        worker.ask(job_messages.Probe(targets=(("null", "cpu"),)), job_messages.Probed, 60)
         assert Path(f"/proc/{worker.pid}/exe").readlink() == neighbour.resolve()
         [started] = [
             part for part in Path(f"/proc/{worker.pid}/cmdline").read_text().split("\0") if "bin/python" in part

@@ -11,15 +11,15 @@ from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import parse_engine
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey
+from ortbench.runner import job_messages
 from ortbench.runner import launch as room
-from ortbench.runner import protocol
 from ortbench.runner.arm import Arm, ArmPlan
 from ortbench.runner.launch import Launch
 from ortbench.runner.process import Worker
 from ortbench.runner.team import first_to_answer
 
 SOURCE = ModelSource(name="m", inputs=())
-PROBE = protocol.Probe(targets=(("null", "cpu"),))
+PROBE = job_messages.Probe(targets=(("null", "cpu"),))
 
 
 def plan(name: str, load_s: float = math.inf, engine: str = "null") -> ArmPlan:
@@ -65,5 +65,5 @@ def test_the_first_to_answer_is_found_whatever_its_place() -> None:
     with Worker("silent") as silent, Worker("quick") as quick:
         quick.send(PROBE)
         assert first_to_answer([silent, quick], 60) is quick
-        quick.receive(protocol.Probed, 60)
+        quick.receive(job_messages.Probed, 60)
         assert first_to_answer([silent, quick], 0.1) is silent

@@ -15,10 +15,10 @@ import pytest
 from ortbench.errors import ArmError, ModelError
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.spec import ModelSource
-from ortbench.runner import protocol
+from ortbench.runner import job_messages
 from ortbench.runner.process import Worker, worker_environment
 
-PROBE = protocol.Probe(targets=(("null", "cpu"),))
+PROBE = job_messages.Probe(targets=(("null", "cpu"),))
 
 
 def state_of(pid: int) -> str:
@@ -37,7 +37,7 @@ def gone(pid: int, seconds: float = 5) -> bool:
 
 def test_threads_are_settled_in_the_environment_and_affinity_before_any_import() -> None:
     with Worker("w", [0], 3) as worker:
-        worker.ask(PROBE, protocol.Probed, 60)
+        worker.ask(PROBE, job_messages.Probed, 60)
         environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
         assert b"OMP_NUM_THREADS=3" in environment
         # Every thread of the process, the libraries' own included.
@@ -54,27 +54,27 @@ def test_bytecode_goes_into_our_own_cache_where_python_may_write_none() -> None:
 
 def test_a_parked_worker_is_stopped_and_goes_on_when_woken() -> None:
     with Worker("w") as worker:
-        worker.ask(PROBE, protocol.Probed, 60)
+        worker.ask(PROBE, job_messages.Probed, 60)
         worker.park()
         time.sleep(0.1)
         assert state_of(worker.pid) == "T"
         worker.wake()
-        assert worker.ask(PROBE, protocol.Probed, 60).availability[0].available
+        assert worker.ask(PROBE, job_messages.Probed, 60).availability[0].available
 
 
 def test_leaving_ends_a_worker_even_when_it_is_stopped() -> None:
     with Worker("w") as worker:
-        worker.ask(PROBE, protocol.Probed, 60)
+        worker.ask(PROBE, job_messages.Probed, 60)
         worker.park()
     assert gone(worker.pid)
 
 
 def test_a_killed_worker_is_reported_with_its_signal() -> None:
     with Worker("w") as worker:
-        worker.ask(PROBE, protocol.Probed, 60)
+        worker.ask(PROBE, job_messages.Probed, 60)
         os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(ArmError, match=r"^w was killed by SIGKILL \(perhaps out of memory\)"):
-            worker.ask(PROBE, protocol.Probed, 60)
+            worker.ask(PROBE, job_messages.Probed, 60)
 
 
 def test_what_a_library_prints_does_not_reach_the_protocol() -> None:
@@ -93,17 +93,17 @@ def test_what_a_library_prints_does_not_reach_the_protocol() -> None:
 
 def test_an_error_that_the_worker_foresaw_keeps_its_kind() -> None:
     with Worker("w") as worker:
-        request = protocol.Export(request=ExportRequest(source=ModelSource(name="no-such-model", inputs=())))
+        request = job_messages.Export(request=ExportRequest(source=ModelSource(name="no-such-model", inputs=())))
         with pytest.raises(ModelError, match="Expected --model to be one of"):
-            worker.ask(request, protocol.Exported, 120)
+            worker.ask(request, job_messages.Exported, 120)
 
 
 def test_rubbish_from_a_worker_costs_that_worker_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with Worker("w") as worker:
-        worker.ask(PROBE, protocol.Probed, 60)
+        worker.ask(PROBE, job_messages.Probed, 60)
         monkeypatch.setattr("os.read", lambda _descriptor, _count: b"rubbish\n")
         with pytest.raises(ArmError, match=r"^w wrote something that is no reply: b'rubbish'"):
-            worker.ask(PROBE, protocol.Probed, 60)
+            worker.ask(PROBE, job_messages.Probed, 60)
         monkeypatch.undo()
 
 
@@ -114,7 +114,7 @@ def test_workers_die_with_a_killed_parent(parked: bool) -> None:
         "from ortbench.runner.process import Worker\n"
         "from ortbench.runner import protocol\n"
         "worker = Worker('w')\n"
-        "worker.ask(protocol.Probe(targets=(('null', 'cpu'),)), protocol.Probed, 60)\n"
+        "worker.ask(job_messages.Probe(targets=(('null', 'cpu'),)), job_messages.Probed, 60)\n"
         f"{'worker.park()' if parked else ''}\n"
         "print(worker.pid, flush=True)\n"
         "time.sleep(60)\n"

@@ -14,7 +14,7 @@ from ortbench.errors import ArmError
 from ortbench.models.spec import BATCH, ModelSource, TensorSpec
 from ortbench.results.folder import read_run
 from ortbench.results.roofline import Peaks
-from ortbench.runner import protocol, roofs
+from ortbench.runner import job_messages, roofs
 from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.jobs import Reference
 from ortbench.runner.peaks import sides
@@ -47,8 +47,8 @@ def test_what_does_not_compute_on_the_processor_has_no_roof() -> None:
 
 
 def test_instances_are_added_up_way_by_way() -> None:
-    first = protocol.PeaksMeasured(gflop_per_s={"a": 10, "b": 7}, gbyte_per_s={"copy": 4, "add": 5})
-    second = protocol.PeaksMeasured(gflop_per_s={"a": 1, "b": 8}, gbyte_per_s={"copy": 4, "add": 2})
+    first = job_messages.PeaksMeasured(gflop_per_s={"a": 10, "b": 7}, gbyte_per_s={"copy": 4, "add": 5})
+    second = job_messages.PeaksMeasured(gflop_per_s={"a": 1, "b": 8}, gbyte_per_s={"copy": 4, "add": 2})
     assert together(3, [first, second]) == Peaks(
         threads=3, instances=2, gflop_per_s=15, gbyte_per_s=8, product="b", stream="copy"
     )
@@ -72,7 +72,7 @@ def test_the_size_of_the_last_cache_is_read(tmp_path: Path) -> None:
 
 def test_a_worker_tries_every_way() -> None:
     with Worker("the roofs", choose_cpus(1), 1) as worker:
-        found = worker.ask(protocol.MeasurePeaks(threads=1, array_bytes=8 << 20), protocol.PeaksMeasured, 60)
+        found = worker.ask(job_messages.MeasurePeaks(threads=1, array_bytes=8 << 20), job_messages.PeaksMeasured, 60)
     names = [f"{library}, {side} x {side}" for side in (512, 1024) for library in ("numpy", "onnxruntime")]
     assert list(found.gflop_per_s) == names
     assert list(found.gbyte_per_s) == ["copy", "add"]
