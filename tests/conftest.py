@@ -109,7 +109,7 @@ def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def end_after_launches(patch: pytest.MonkeyPatch, launches: int) -> None:
-    """Let studies in this process end after so many launches of one group, each of few rounds."""
+    """Let studies in this process end after so many launches of one group and of the finals, each of few rounds."""
     more = iter(range(launches - 1))
 
     def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: float) -> PlannedLaunch | None:
@@ -117,6 +117,8 @@ def end_after_launches(patch: pytest.MonkeyPatch, launches: int) -> None:
             return None
         return replace(planned, seconds=dict.fromkeys(planned.seconds, SHORT_S))
 
+    final = iter(range(launches))
+    patch.setattr("ortbench.runner.finals.seconds_per_stage", lambda *_: None if next(final, None) is None else SHORT_S)
     patch.setattr("ortbench.runner.study.first_launch_seconds", lambda *_: SHORT_S)
     patch.setattr("ortbench.runner.study.next_launch", next_launch)
 

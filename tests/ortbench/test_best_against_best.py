@@ -11,7 +11,7 @@ import pytest
 from ortbench.results.journal import read_finals, read_launches
 from ortbench.results.study import load_results
 from ortbench.runner.cpus import thread_limit
-from tests.conftest import CommandLine
+from tests.conftest import CommandLine, end_after_launches
 
 pytestmark = pytest.mark.skipif(thread_limit() < 2, reason="two instances need two CPUs")
 # Every instance waits as long as a single one does, so that two do twice as much.
@@ -19,12 +19,12 @@ STUDY = ("--threads", "1", "--instances", "1,2", "--batch-sizes", "1")
 ENGINES = "scripted[latency=40ms],scripted[latency=5ms]"
 
 
-@pytest.mark.usefixtures("one_launch")
 def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
-    ortbench: CommandLine, model_file: Path
+    ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    end_after_launches(monkeypatch, 1)
     words = ["compare", "--model", model_file, "--engines", ENGINES, *STUDY, "--output", "out"]
-    outcome = ortbench(*words, "--max-time", "10s", draw=True)
+    outcome = ortbench(*words, "--max-time", "25s", draw=True)
     assert outcome.status == 0, outcome.stderr
     assert "best against best: throughput" in outcome.stdout
     assert "note: measured in the same rounds" in outcome.stdout
@@ -50,7 +50,8 @@ def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
     assert load_results(Path("out")).summary.best[1].launches == throughput["launches"]
     assert "best against best" in ortbench("show", "out").stdout
 
-    again = ortbench(*words, "--max-time", "18s", "--resume")
+    end_after_launches(monkeypatch, 1)
+    again = ortbench(*words, "--max-time", "29s", "--resume")
     assert again.status == 0, again.stderr
     after = read_finals(Path("out"))
     assert after[: len(before)] == before

@@ -13,7 +13,7 @@ from ortbench.runner.cpus import thread_limit
 from tests.conftest import CommandLine, end_after_launches
 
 needs_two_cpus = pytest.mark.skipif(thread_limit() < 2, reason="two instances need two CPUs")
-STUDY = ("--threads", "1", "--instances", "1,2", "--batch-sizes", "3", "--max-time", "5m")
+STUDY = ("--threads", "1", "--instances", "1,2", "--batch-sizes", "3", "--max-time", "25s")
 
 
 def cells() -> dict[str, dict[str, Any]]:
