@@ -146,11 +146,6 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, order=True):
     allocator: str = "default"
 
     @property
-    def family(self) -> str:
-        """What ways that can share their processes have in common: everything but the mode."""
-        return f"{self.instances} x {self.threads}, {self.allocator}"
-
-    @property
     def told(self) -> str:
         """In words, e.g. `2 x 1 thread, stream, tcmalloc`."""
         return self.layout if self.allocator == "default" else f"{self.layout}, {self.allocator}"

@@ -115,6 +115,7 @@ class Bout:
             seconds: of rounds; never fewer rounds than the minimum.
             deadline: of `time.perf_counter`; past it nobody is made ready, and no round begins but the first.
         """
+        assert len({one.key for one in stage}) == len(stage), "a process is made ready for one batch at a time"
         turns = [one for one in stage if time.perf_counter() < deadline and self._prepare(one)]
         began = time.perf_counter()
         for count in itertools.count():

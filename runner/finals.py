@@ -1,8 +1,8 @@
 """The finals of a study: the best ways of its engines in the same rounds.
 
 Cells that differ in allocator or instances are measured in launches of their own, so that nothing pairs them. Once all
-are measured, what `results/ways.py` chooses of them meets here: one process for each engine, allocator and layout,
-which serves every batch size, all parked but one. The rounds go into a folder of their own, in the study's format.
+are measured, what `results/ways.py` chooses of them meets here: one process (or team) for each engine and way, which
+serves every batch size, all parked but one. The rounds go into a folder of their own, in the study's format.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ortbench.results.decomposition import contestants
 from ortbench.results.folder import FINALS_FOLDER, writing_to
 from ortbench.results.journal import Journal, read_finals
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
-from ortbench.results.summary import BestAgainstBest
+from ortbench.results.summary import BestAgainstBest, Way
 from ortbench.results.ways import varies, way_of
 from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, LAUNCHES_WANTED, min_rounds
 from ortbench.runner.contest import Contest, Contestant
@@ -203,7 +203,8 @@ class Finals:
 
     def _contestant(self, engine: str, cell: CellKey) -> Contestant:
         [planned] = self.study.plans_for([ArmKey(engine)], cell)
-        processes = ArmKey(f"{engine}, {way_of(cell).family}")
+        # A process is made ready for one batch at a time, and both modes of a layout may meet in one round.
+        processes = ArmKey(f"{engine}, {way_of(cell).told}")
         return Contestant(dataclasses.replace(planned, key=processes), cell, engine)
 
     def _turn_s(self, one: tuple[str, CellKey]) -> float:
@@ -215,13 +216,13 @@ class Finals:
         """Return what a launch takes before and between rounds, by what its processes took in their cells."""
         cells = {cell.key: cell for cell in self.study.plan.cells}
         everybody = [(engine, cells[key]) for stage in lane for engine, key in stage.cells]
-        families = {(engine, way_of(cell.key).family): cell for engine, cell in everybody}
+        families = {(engine, way_of(cell.key)): cell for engine, cell in everybody}
         preparing = sum(self.study.cost(cell).prepare_s / len(cell.arms) for _, cell in everybody)
         return preparing + sum(self.study.start_s(cell) / len(cell.arms) for cell in families.values())
 
     def _fits(self, lane: Sequence[Stage]) -> bool:
         """Say whether all processes fit into memory together."""
-        largest: dict[tuple[str, str], float] = {}
+        largest: dict[tuple[str, Way], float] = {}
         for stage in lane:
             for engine, key in stage.cells:
                 used = [
@@ -229,7 +230,7 @@ class Finals:
                     for record in self.study.record.launches
                     if (record.engine, record.cell) == (engine, key.id)
                 ]
-                place = (engine, way_of(key).family)
+                place = (engine, way_of(key))
                 largest[place] = max(largest.get(place, 0.0), *used, 0.0)
         needed, available = sum(largest.values()), available_mib() * _SHARE_OF_MEMORY
         if needed > available:

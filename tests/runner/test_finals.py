@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ortbench.engines.base import LoadRequest
+from ortbench.engines.registry import resolve_engine
+from ortbench.engines.spec import EngineSpec
+from ortbench.models.spec import ModelSource, TensorSpec
 from ortbench.results.ratio import EXACTLY_ONE, Ratio
+from ortbench.results.schema import ArmKey, CellKey
 from ortbench.results.summary import BestAgainstBest, BestWay, Way
-from ortbench.runner.finals import known_well, seconds_per_stage
+from ortbench.runner.arm import ArmPlan
+from ortbench.runner.finals import Finals, Stage, known_well, seconds_per_stage
 
 SECONDS = st.floats(0.01, 100)
 
@@ -59,3 +68,22 @@ def test_the_finals_end_when_every_factor_is_known_after_enough_launches() -> No
     assert not known_well([best(launches=5)], 0.02)
     assert not known_well([best(paired=False)], 0.02)
     assert not known_well([best(), best(half_width=0.05)], 0.02)
+
+
+def test_both_modes_of_a_layout_have_processes_of_their_own() -> None:
+    # A process is made ready for one batch at a time: one that served both would run the wrong batch in one of them.
+    source = ModelSource(name="m", inputs=(TensorSpec("x", ("batch", 8)),), outputs=())
+    request = LoadRequest(source=source, artifact=None, target="cpu", threads=1)
+    planned = ArmPlan(ArmKey("ort"), resolve_engine(EngineSpec("ort", "cpu")), request)
+    study: Any = SimpleNamespace(plans_for=lambda _keys, _cell: [planned])
+    cells = [
+        CellKey(model="m", batch_size=size, threads=1, instances=2, mode=mode)
+        for mode in ("split", "stream")
+        for size in (4, 16)
+    ]
+    stage = Stage(tuple(("ort", cell) for cell in cells), 1.0)
+    [own] = Finals(study)._stages([stage])
+    split, larger_split, stream, _ = (one.key for one in own)
+    assert split != stream
+    # Batch sizes come one after the other, and share a process.
+    assert split == larger_split
