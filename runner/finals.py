@@ -22,7 +22,7 @@ from ortbench.results.ways import varies, way_of
 from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, LAUNCHES_WANTED, min_rounds
 from ortbench.runner.contest import Contest, Contestant
 from ortbench.runner.memory import available_mib
-from ortbench.units import format_seconds
+from ortbench.units import format_seconds, quantity
 
 if TYPE_CHECKING:
     from ortbench.runner.planning import StudyPlan
@@ -152,7 +152,6 @@ class Finals:
         inside_s = sum(sum(line.samples_ns) for line in records) / 1e9
         for part in ("inside_calls", "finals_inside"):
             self.study.record.time_s[part] += inside_s
-        self.study.observer.progress(self.study)
 
     def append_launch(self, record: LaunchRecord) -> None:
         """Put on record how one was made ready; who failed takes no further part."""
@@ -185,7 +184,9 @@ class Finals:
             return False
         stages = self._stages(lane)
         everybody = [one for stage in stages for one in stage]
-        self.study.enter(f"finals: launch {done + 1}, {len({one.key for one in everybody})} processes")
+        ways = quantity(len({one.key for one in everybody}), "way", "ways")
+        # What progress shows are the cells' figures, which do not move any more.
+        self.study.observer.say(f"finals: launch {done + 1}, {ways} turn by turn, {left_s:.0f} s left")
         began = time.perf_counter()
         with self.study.record.spending("finals"), contest.bout(everybody) as bout:
             for stage in stages:
