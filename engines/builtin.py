@@ -144,6 +144,7 @@ ENTRIES = (
             Option("kill_at", "int", default=None, help="be killed in this call, from 1, as when memory runs out"),
             Option("rubbish_at", "int", default=None, help="write rubbish to the harness in this call, from 1"),
             Option("hang_at", "int", default=None, help="never return from this call, from 1"),
+            Option("when_ready", "bool", default=False, help="count calls only from when the engine is made ready"),
             Option("wrong_output", "bool", default=False, help="give outputs that disagree with the reference"),
             Option("wrong_at", "text", default=None, help="compute one more at this tensor of the ONNX graph"),
             Option("fallback", "bool", default=False, help="report that another provider ran the model"),

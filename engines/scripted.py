@@ -124,6 +124,8 @@ class ScriptedEngine(Engine):
         self._wrong_output = bool(options.get("wrong_output", False))
         self._fallback = bool(options.get("fallback", False))
         self._calls = 0
+        # A warm-up takes as many calls as the machine's noise makes it: no count lies safely beyond it.
+        self._counting = not options.get("when_ready", False)
         self._gradients = bool(options.get("gradients", False))
         self._threads = int(options.get("report_threads", 0)) or request.threads
         if options.get("ignore_threads"):
@@ -146,9 +148,10 @@ class ScriptedEngine(Engine):
     def run(self) -> None:
         """Keep the core busy for the scripted latency, as a real engine would, or misbehave."""
         started = time.perf_counter_ns()
-        self._calls += 1
-        if self._calls in self._faults:
-            self._faults[self._calls]()
+        if self._counting:
+            self._calls += 1
+            if self._calls in self._faults:
+                self._faults[self._calls]()
         while time.perf_counter_ns() - started < self._latency_ns:
             pass
 
@@ -159,7 +162,8 @@ class ScriptedEngine(Engine):
         return {name: array + np.ones((), dtype=array.dtype) for name, array in self._outputs.items()}
 
     def evidence(self) -> Evidence:
-        """Claim the scripted provider, or admit a fallback where the script says so."""
+        """Claim the scripted provider, or admit a fallback where the script says so; asked last before slices."""
+        self._counting = True
         ran = "CPUExecutionProvider" if self._fallback else "ScriptedExecutionProvider"
         return Evidence(
             versions={"ortbench": ortbench.__version__},

@@ -55,8 +55,8 @@ def test_one_that_dies_or_hangs_costs_itself_and_the_study_goes_on_with_runs_as_
     ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "SLICE_TIMEOUT_S", 1.0)
-    # So late that it is in a run of LoadGen's, not while the engine is made ready.
-    faults = [f"scripted[latency=0.05ms,{fault}_at=900]" for fault in ("crash", "raise", "hang")]
+    # In a run of LoadGen's, not while the engine is made ready.
+    faults = [f"scripted[latency=0.05ms,{fault}_at=20,when_ready=true]" for fault in ("crash", "raise", "hang")]
     words = ["--model", model_file, "--engines", ",".join(["ort", *faults]), "--load", "single-stream"]
     words += ["--output", "out"]
     assert ortbench("compare", *words, "--max-time", "5s").status == 3

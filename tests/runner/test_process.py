@@ -112,7 +112,7 @@ def test_workers_die_with_a_killed_parent(parked: bool) -> None:
     code = (
         "import sys, time\n"
         "from ortbench.runner.process import Worker\n"
-        "from ortbench.runner import protocol\n"
+        "from ortbench.runner import job_messages\n"
         "worker = Worker('w')\n"
         "worker.ask(job_messages.Probe(targets=(('null', 'cpu'),)), job_messages.Probed, 60)\n"
         f"{'worker.park()' if parked else ''}\n"
