@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ortbench.charts.labels import with_places
 from ortbench.charts.record_frames import short, spread
 from ortbench.charts.theme import MUTED, OUTLINE
 from ortbench.results.pairing import by_arm, counted
+from ortbench.results.percentiles import PERCENTILE_MINIMUM, PooledCalls, quantile
 from ortbench.results.schema import PlannedCell, RoundRecord
 from ortbench.results.summary import CellSummary
 from ortbench.units import format_significant
@@ -26,7 +28,7 @@ _CURVE_POINTS = 120
 _LABEL_SIZE = 10
 # Where the axis is marked, if there are samples beyond, and which of them carry figures.
 _PERCENTILES = (0.0, 50.0, 90.0, 95.0, 99.0, 99.9)
-_TOLD = (50.0, 95.0, 99.0)
+_TOLD = (50, 95, 99)
 # So many samples must lie beyond a percentile before it is told.
 _BEYOND = 10
 
@@ -62,14 +64,22 @@ def told_rows(cell: PlannedCell, rounds: Sequence[RoundRecord]) -> list[Row]:
     rows: list[Row] = []
     lines = counted([line for line in rounds if line.cell == cell.key.id and not line.twin])
     for arm, own in by_arm(lines).items():
-        samples = sorted(sample / _NS_PER_MS for line in own for sample in line.samples_ns)
+        calls = _pooled(own)
         for percent in _TOLD:
-            if len(samples) * (1 - percent / 100) >= _BEYOND:
-                value = samples[math.ceil(len(samples) * percent / 100) - 1]
-                row = {"engine": arm.engine, "percentile": f"{percent:g}", "depth": short(depth(percent / 100))}
-                told = {"latency": value, "latency_low": value, "latency_high": value}
+            if len(calls.ordered) * (100 - percent) >= _BEYOND * 100:
+                value = quantile(calls.ordered, percent)
+                low, high = (calls.interval(percent) if percent in PERCENTILE_MINIMUM else None) or (value, value)
+                row = {"engine": arm.engine, "percentile": f"{percent}", "depth": short(depth(percent / 100))}
+                told = {"latency": value, "latency_low": low, "latency_high": high}
                 rows.append(row | told | {"latency_label": format_significant(value)})
     return rows
+
+
+def _pooled(lines: Sequence[RoundRecord]) -> PooledCalls:
+    by_launch: dict[int, list[float]] = defaultdict(list)
+    for line in lines:
+        by_launch[line.launch].extend(sample / _NS_PER_MS for sample in line.samples_ns)
+    return PooledCalls(by_launch.values())
 
 
 def tail_chart(rows: list[Row], told: list[Row], engines: Sequence[str], about: str, bound_ms: float | None) -> Any:
@@ -105,12 +115,14 @@ def tail_chart(rows: list[Row], told: list[Row], engines: Sequence[str], about: 
         layers.insert(0, rule.mark_rule(strokeDash=[5, 4], color=MUTED).encode(y=y))
     if told:
         figures = alt.Chart(alt.InlineData(values=with_places(told, "latency", "percentile", lowest=min(latencies))))
-        layers.append(figures.mark_point(filled=True, size=45).encode(x=x, y=y, color=color))
+        bars = figures.mark_rule(strokeWidth=2).encode(x=x, y=alt.Y("latency_low:Q"), y2="latency_high:Q", color=color)
+        layers += [bars, figures.mark_point(filled=True, size=45).encode(x=x, y=y, color=color)]
         # A curve that never falls leaves room above it and to the left.
         place: dict[str, Any] = {"dx": -5, "dy": -9, "align": "right", "baseline": "middle", "fontSize": _LABEL_SIZE}
         text = figures.encode(x=x, y=alt.Y("latency_place:Q"), text="latency_label:N")
         layers += [text.mark_text(**place, **OUTLINE), text.mark_text(**place).encode(color=color)]
     notes = ["every query of the rounds that count; each nine has as much room as the last"]
+    notes += ["vertical lines: 95 % intervals"] if any(row["latency_low"] < row["latency_high"] for row in told) else []
     notes += [f"dashed: the bound on the 99th percentile, {bound_ms:g} ms"] if near else []
     return finish(
         alt.layer(*layers),

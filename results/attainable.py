@@ -21,7 +21,7 @@ def arm_share(roofline: Roofline | None, cell: CellKey, arm: ArmSummary) -> Shar
     """Return how much of the attainable peak an arm reaches in a cell; None where that is not known.
 
     Instances that run their own batches are judged by what they finish together, all others by the latency of the
-    whole batch.
+    whole batch; under a load by how long a call of it took, without what a request waited before.
     """
     if roofline is None or arm.status != "ok" or arm.latency_ms is None or arm.engine in roofline.without_roof:
         return None
@@ -32,7 +32,7 @@ def arm_share(roofline: Roofline | None, cell: CellKey, arm: ArmSummary) -> Shar
         return None
     if cell.mode == "stream":
         return share_of_peak(work, peaks, cell.batch_size, arm.throughput_per_s) if arm.throughput_per_s else None
-    seconds = arm.latency_ms.median / 1e3
+    seconds = (arm.load.call_ms if arm.load and arm.load.call_ms else arm.latency_ms.median) / 1e3
     return share_of_peak(work, peaks, cell.batch_size / cell.instances, cell.batch_size / seconds) if seconds else None
 
 

@@ -24,9 +24,10 @@ from ortbench.results.lanes import lane_notes
 from ortbench.results.load import arm_load, load_marks, load_notes
 from ortbench.results.machine_speed import drift
 from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
+from ortbench.results.percentiles import PooledCalls
 from ortbench.results.placement_marks import placement_marks
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
-from ortbench.results.statistics import LogEstimate, estimate_over_launches, percentile, percentile_interval
+from ortbench.results.statistics import LogEstimate, estimate_over_launches
 from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
 from ortbench.results.verdicts import SMALLEST_BAND, Verdict, decide, distrust, resolution
 
@@ -207,26 +208,27 @@ def _speedup(record: _ArmRecord, baseline: str) -> Speedup | None:
 
 
 def _latency(slices: Sequence[RoundRecord]) -> Latency:
-    samples = sorted(sample / _NS_PER_MS for record in slices for sample in record.samples_ns)
     by_launch: dict[int, list[float]] = defaultdict(list)
     for record in slices:
-        by_launch[record.launch].extend(math.log(max(sample, 1) / _NS_PER_MS) for sample in record.samples_ns)
-    median = statistics.median(samples)
-    spread = estimate_over_launches(list(by_launch.values()))
+        by_launch[record.launch].extend(sample / _NS_PER_MS for sample in record.samples_ns)
+    calls = PooledCalls(by_launch.values())
+    median = statistics.median(calls.ordered)
+    logs = [[math.log(max(sample, 1 / _NS_PER_MS)) for sample in launch] for launch in by_launch.values()]
+    spread = estimate_over_launches(logs)
     # Around the pooled median, which is what the interval is printed beside.
     estimate = spread.moved_to(math.log(median)) if spread and median > 0 else None
     return Latency(
         median=median,
-        mean=statistics.fmean(samples),
-        min=samples[0],
-        max=samples[-1],
-        p90=percentile(samples, 90),
-        p95=percentile(samples, 95),
-        p99=percentile(samples, 99),
+        mean=statistics.fmean(calls.ordered),
+        min=calls.ordered[0],
+        max=calls.ordered[-1],
+        p90=calls.percentile(90),
+        p95=calls.percentile(95),
+        p99=calls.percentile(99),
         ci95=estimate.interval() if estimate else None,
-        p90_ci95=percentile_interval(samples, 90),
-        p95_ci95=percentile_interval(samples, 95),
-        p99_ci95=percentile_interval(samples, 99),
+        p90_ci95=calls.interval(90),
+        p95_ci95=calls.interval(95),
+        p99_ci95=calls.interval(99),
     )
 
 

@@ -18,7 +18,7 @@ from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Summary
 Outcome = Literal["pass", "fail", "inconclusive"]
 
 EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
-# As `statistics.percentile` asks for; a test holds the two together.
+# As `percentiles.py` asks for; a test holds the two together.
 SAMPLES_NEEDED = {"p90": 100, "p95": 200, "p99": 1000}
 _NO_INTERVAL = "without an interval, decided on the figure alone"
 _WITHHELD = "the study's verdicts are withheld: its baseline differs from its own twin"

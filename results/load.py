@@ -39,6 +39,7 @@ def arm_load(slices: Sequence[RoundRecord]) -> ArmLoad | None:
         bound_ms=(own[0].bound_ns or 0) / _NS_PER_MS if arrivals else None,
         late=sum(run.late for run in own) / sum(run.queries for run in own) if arrivals else None,
         reason=next(iter(telling[-1].reasons), None) if telling else None,
+        call_ms=sum(run.busy_ns for run in own) / max(sum(run.calls for run in own), 1) / _NS_PER_MS,
     )
 
 
@@ -75,17 +76,25 @@ def _cell_notes(cell: CellSummary) -> Iterator[str]:
                 f"{where}: {engine} cannot keep up: {load.offered_per_s:.3g} requests/s arrive and it completes "
                 f"{load.completed_per_s:.3g}"
             )
-    for engine, load in loads:
-        unmet = {word: count for word, count in load.unmet.items() if word != EARLY_STOPPING}
-        if unmet:
-            words = ", ".join(f"{word} in {count} of {load.runs}" for word, count in unmet.items())
-            yield (f'{where}: LoadGen calls runs of {engine} INVALID (not met: {words}): "{load.reason}"')
+    for objection, engines in _objections(loads).items():
+        yield f"{where}: LoadGen calls runs of {', '.join(engines)} INVALID {objection}"
     short = [engine for engine, load in loads if set(load.unmet) == {EARLY_STOPPING}]
     if short:
         yield (
             f"{where}: LoadGen calls runs of {', '.join(short)} INVALID only for having too few queries for its early "
             "stopping; by LoadGen's rules, but no submission"
         )
+
+
+def _objections(loads: Sequence[tuple[str, ArmLoad]]) -> dict[str, list[str]]:
+    """Return what LoadGen objects to beside runs too short for its early stopping, and in whose runs it does."""
+    found: dict[str, list[str]] = {}
+    for engine, load in loads:
+        unmet = {word: count for word, count in load.unmet.items() if word != EARLY_STOPPING}
+        if unmet:
+            words = ", ".join(f"{word} in {count} of {load.runs}" for word, count in unmet.items())
+            found.setdefault(f'(not met: {words}): "{load.reason}"', []).append(engine)
+    return found
 
 
 def tail(arm: ArmSummary) -> tuple[str, float, tuple[float, float] | None] | None:

@@ -46,6 +46,7 @@ class ArmLoad(msgspec.Struct, frozen=True, kw_only=True):
         offered_per_s: arrivals; None where each query waits for the last.
         completed_per_s: queries finished, from the first one's arrival to the last one's end.
         busy: share of the time of arrivals that the engine would compute if it had kept up: from 1 on it cannot.
+        call_ms: how long the engine computed for one call, on average, without what waited before it.
         bound_ms: on the 99th percentile, and late: the share of queries over it.
         reason: why LoadGen called a run INVALID, in its words: of the last that was not only too short for it.
     """
@@ -59,6 +60,7 @@ class ArmLoad(msgspec.Struct, frozen=True, kw_only=True):
     bound_ms: float | None = None
     late: float | None = None
     reason: str | None = None
+    call_ms: float | None = None
 
     @property
     def overloaded(self) -> bool:

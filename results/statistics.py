@@ -24,8 +24,6 @@ from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 CONFIDENCE = 0.95
-# The fewest samples of which an upper percentile says something: 10 beyond the 90th, 95th and 99th.
-PERCENTILE_MINIMUM = {90: 100, 95: 200, 99: 1000}
 
 
 @dataclass(frozen=True)
@@ -149,38 +147,6 @@ def signed_rank_tail(count: int) -> tuple[float, ...]:
         running += number
         tail.append(running / 2**count)
     return tuple(tail)
-
-
-def percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Return a percentile, linear between order statistics, or None where the samples are too few for it.
-
-    Args:
-        ordered: samples in ascending order.
-        percent: 90, 95 or 99.
-    """
-    if len(ordered) < PERCENTILE_MINIMUM[percent]:
-        return None
-    whole, part = divmod((len(ordered) - 1) * percent, 100)
-    above = ordered[min(whole + 1, len(ordered) - 1)]
-    return ordered[whole] + (above - ordered[whole]) * part / 100
-
-
-def percentile_interval(ordered: Sequence[float], percent: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of a percentile between two order statistics; None as for `percentile`.
-
-    The number of samples below the true percentile is binomial; the interval spans its middle 95 %.
-    Source: Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2.
-    """
-    count = len(ordered)
-    if count < PERCENTILE_MINIMUM[percent]:
-        return None
-    from scipy.special import bdtr
-
-    share, miss = percent / 100, (1 - CONFIDENCE) / 2
-    places = range(count)
-    low = bisect_left(places, True, key=lambda place: float(bdtr(place, count, share)) > miss)
-    high = bisect_left(places, True, key=lambda place: float(bdtr(place, count, share)) >= 1 - miss)
-    return ordered[max(low - 1, 0)], ordered[min(high, count - 1)]
 
 
 def _level_above(launches: Sequence[float], bound: float) -> float:

@@ -13,8 +13,9 @@ import msgspec
 
 from ortbench.results.journal import Journal
 from ortbench.results.pairing import cell_ratios
+from ortbench.results.percentiles import PERCENTILE_MINIMUM
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
-from ortbench.results.statistics import PERCENTILE_MINIMUM, estimate_over_launches
+from ortbench.results.statistics import estimate_over_launches
 from ortbench.runner.load import OFFLINE
 
 

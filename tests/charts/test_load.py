@@ -79,7 +79,21 @@ def test_each_nine_is_as_wide_as_the_last() -> None:
 def test_a_figure_stands_where_ten_queries_took_longer(count: int, told: list[str]) -> None:
     rows = told_rows(CELL, lines_of({"ort": [float(place + 1) for place in range(count)]})[:1])
     assert [row["percentile"] for row in rows] == told
-    assert [row["latency"] for row in rows] == [count * float(percent) / 100 for percent in told]
+    assert [row["latency"] for row in rows] == pytest.approx([1 + (count - 1) * int(percent) / 100 for percent in told])
+
+
+def test_the_tails_figures_carry_the_tables_intervals(study: tuple[Summary, Record]) -> None:
+    summary, record = study
+    [cell] = summary.cells
+    told = {(row["engine"], row["percentile"]): row for row in told_rows(CELL, record.rounds)}
+    for arm in cell.arms:
+        assert arm.latency_ms is not None
+        row = told[arm.engine, "99"]
+        assert (row["latency"], (row["latency_low"], row["latency_high"])) == (
+            arm.latency_ms.p99,
+            arm.latency_ms.p99_ci95,
+        )
+        assert told[arm.engine, "50"]["latency"] == arm.latency_ms.median
 
 
 def test_a_cell_under_a_load_has_a_picture_of_its_tail_and_none_of_calls(
@@ -94,7 +108,8 @@ def test_a_cell_under_a_load_has_a_picture_of_its_tail_and_none_of_calls(
     assert chart["title"]["text"] == "Latency under load"
     assert "torch busy 50% · ort busy 50%" in chart["title"]["subtitle"]
     assert chart["description"] == (
-        "Latency under load, ms. torch: percentile 50 49.9, percentile 95 76.9, percentile 99 79.3; "
+        "Latency under load, ms. torch: percentile 50 50.0, percentile 95 76.9 (72.4 to 82.2), "
+        "percentile 99 79.3 (77.4 to 81.9); "
         "ort: percentile 50 10.0, percentile 95 30.0, percentile 99 30.0."
     )
     (tmp_path / "vega.js").write_text(vega_script(None))

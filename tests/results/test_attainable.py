@@ -9,6 +9,7 @@ import pytest
 
 from ortbench.results.attainable import arm_share, roof_lines, roof_notes
 from ortbench.results.derive import summarize
+from ortbench.results.loadgen import ArmLoad
 from ortbench.results.markdown import to_markdown
 from ortbench.results.roofline import ABOVE, Peaks, Roofline, Work
 from ortbench.results.schema import CellKey, Run
@@ -56,6 +57,11 @@ def test_streams_are_judged_by_what_they_finish_together() -> None:
     assert found is not None
     assert found.intensity == 10
     assert found.achieved_gflop_per_s == pytest.approx(30)
+
+
+def test_what_a_request_waited_is_not_held_against_the_engine() -> None:
+    load = ArmLoad(runs=1, valid_runs=1, call_ms=10)
+    assert share(cell(load="poisson@20/s"), arm(load=load)) == pytest.approx(100 / 100)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from ortbench.errors import UsageError
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
 from ortbench.results.gate import SAMPLES_NEEDED, Answer, GateReport, decide, judge, paired_speedup
+from ortbench.results.percentiles import PooledCalls
 from ortbench.results.requirements import Operator, parse_requirement
 from ortbench.results.schema import LaunchRecord, RoundRecord
-from ortbench.results.statistics import percentile
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
 from ortbench.results.verdicts import Verdict
 from tests.results.factory import make_launches, make_rounds, make_run
@@ -145,8 +145,8 @@ def test_what_is_not_on_record_is_inconclusive_and_says_why(text: str, arm: ArmS
 @pytest.mark.parametrize(("quantity", "needed"), SAMPLES_NEEDED.items())
 def test_the_samples_that_are_asked_for_are_those_that_a_percentile_takes(quantity: str, needed: int) -> None:
     percent = int(quantity.removeprefix("p"))
-    assert percentile(range(needed - 1), percent) is None
-    assert percentile(range(needed), percent) is not None
+    assert PooledCalls([range(needed - 1)]).percentile(percent) is None
+    assert PooledCalls([range(needed)]).percentile(percent) is not None
 
 
 @pytest.mark.parametrize("text", ["ort/torch >= 1", "torch/ort >= 1", "latency(ort) <= 1"])

@@ -72,6 +72,7 @@ def test_rates_are_of_the_gaps_between_queries() -> None:
     assert load is not None
     assert (load.offered_per_s, load.completed_per_s) == (20, 10)
     assert load.busy == pytest.approx(0.5 * 20 / 21)
+    assert load.call_ms == pytest.approx(500 / 21)
     assert (load.runs, load.valid_runs, load.reason, load.overloaded) == (3, 3, None, False)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import random
 from itertools import pairwise, product
 
 import pytest
@@ -12,8 +11,6 @@ from ortbench.results.statistics import (
     LogEstimate,
     estimate_over_launches,
     paired_log_ratios,
-    percentile,
-    percentile_interval,
     signed_rank_margin,
     signed_rank_tail,
 )
@@ -139,27 +136,3 @@ def test_swapping_the_arms_inverts_every_ratio(slices: dict[tuple[int, int], flo
 def test_only_rounds_that_both_arms_ran_are_paired() -> None:
     pairs = paired_log_ratios({(1, 1): 2.0, (1, 2): 2.0, (2, 1): 4.0}, {(1, 1): 1.0, (2, 1): 1.0, (3, 1): 9.0})
     assert pairs == [[math.log(2)], [math.log(4)]]
-
-
-@pytest.mark.parametrize(("percent", "enough"), [(90, 100), (95, 200), (99, 1000)])
-def test_a_percentile_needs_enough_samples(percent: int, enough: int) -> None:
-    ordered = [float(number) for number in range(enough)]
-    assert percentile(ordered[:-1], percent) is None
-    assert percentile_interval(ordered[:-1], percent) is None
-    assert percentile(ordered, percent) == pytest.approx((enough - 1) * percent / 100)
-
-
-def test_a_percentiles_interval_lies_between_the_order_statistics_of_the_binomial() -> None:
-    # 100 samples: P(Bin(100, 0.9) <= 83) = 0.0206, <= 84: 0.0399; <= 94: 0.9424, <= 95: 0.9763.
-    ordered = [float(number) for number in range(1, 101)]
-    assert percentile_interval(ordered, 90) == (84.0, 96.0)
-
-
-@given(st.integers(1000, 1500), st.integers(0, 2**32), st.sampled_from([90, 95, 99]))
-def test_a_percentile_lies_in_its_interval(count: int, seed: int, percent: int) -> None:
-    generator = random.Random(seed)
-    ordered = sorted(generator.choice((1.0, generator.random() * 9)) for _ in range(count))
-    low, high = percentile_interval(ordered, percent) or (1e9, -1e9)
-    found = percentile(ordered, percent)
-    assert found is not None
-    assert low <= found <= high

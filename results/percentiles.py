@@ -1,0 +1,112 @@
+"""Upper percentiles of single calls, and their intervals. Pure functions of numbers.
+
+The percentile is of all calls, pooled over the launches. An interval between two of its order statistics takes the
+calls for independent, and they are not: calls of one launch share its luck, calls of one second the machine's, and
+requests that wait in one queue each other's delay. On simulated calls of such kinds that interval holds the truth in
+40 to 60 of 100 cases instead of 95 (tests/results/test_percentiles.py). So its bounds are moved apart by the square
+root of the design effect, which is how many times more the share of slow calls varies from launch to launch than that
+of independent calls would. What is slow is asked at the median, at the 90th percentile and at the one in question,
+and the largest answer counts, as a few launches see too little of the tail to tell. Student's t stands in for the
+normal distribution, since the launches are few. One launch gives no interval, as everywhere. In the same simulation
+these intervals hold the truth in 92 of 100 cases and more, but in 87 for the 99th percentile of a queue from no more
+calls than it takes.
+
+Sources: Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2 (between order statistics); Woodruff,
+Confidence Intervals for Medians and Other Position Measures, 1952 (samples that come in clusters); Kish, Survey
+Sampling, 1965 (design effect); Korn and Graubard, Confidence Intervals for Proportions with Small Expected Number of
+Positive Counts Estimated from Survey Data, 1998 (few clusters).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from ortbench.results.statistics import CONFIDENCE
+
+# The fewest samples of which an upper percentile says something: 10 beyond the 90th, 95th and 99th.
+PERCENTILE_MINIMUM = {90: 100, 95: 200, 99: 1000}
+
+
+class PooledCalls:
+    """Calls of several launches, whose percentiles are those of all together."""
+
+    def __init__(self, launches: Iterable[Sequence[float]]) -> None:
+        """Take the calls apart by launch: how long each took, in any unit, in any order."""
+        self._launches = [sorted(launch) for launch in launches if launch]
+
+    @cached_property
+    def ordered(self) -> list[float]:
+        """All calls, ascending."""
+        return sorted(call for launch in self._launches for call in launch)
+
+    def percentile(self, percent: int) -> float | None:
+        """Return a percentile, linear between order statistics, or None where the calls are too few for it.
+
+        Args:
+            percent: 90, 95 or 99.
+        """
+        return None if len(self.ordered) < PERCENTILE_MINIMUM[percent] else quantile(self.ordered, percent)
+
+    def interval(self, percent: int) -> tuple[float, float] | None:
+        """Return the 95 % interval of a percentile; None as for `percentile`, and with a single launch."""
+        middle = self.percentile(percent)
+        if middle is None or len(self._launches) < 2:
+            return None
+        low, high = between_order_statistics(self.ordered, percent)
+        wider = math.sqrt(self.design_effect(percent)) * _students_over_normal(len(self._launches) - 1)
+        return _moved(middle, low, wider), _moved(middle, high, wider)
+
+    def design_effect(self, percent: int) -> float:
+        """Return how many times more the share of slow calls varies than that of independent ones; at least 1."""
+        return max(1.0, *(self._effect_beyond(quantile(self.ordered, place)) for place in {50, 90, percent}))
+
+    def _effect_beyond(self, bound: float) -> float:
+        """Return the variance of the share of calls beyond a bound, with launches as clusters, over the binomial."""
+        beyond = [len(launch) - bisect_right(launch, bound) for launch in self._launches]
+        calls, count = len(self.ordered), len(self._launches)
+        share = sum(beyond) / calls
+        if not 0 < share < 1:
+            return 1.0
+        apart = sum((slow - share * len(launch)) ** 2 for slow, launch in zip(beyond, self._launches, strict=True))
+        return count / (count - 1) * apart / (calls * share * (1 - share))
+
+
+def quantile(ordered: Sequence[float], percent: int) -> float:
+    """Return a percentile, linear between the order statistics around it.
+
+    Args:
+        ordered: at least one, ascending.
+        percent: 0 to 100.
+    """
+    whole, part = divmod((len(ordered) - 1) * percent, 100)
+    above = ordered[min(whole + 1, len(ordered) - 1)]
+    return ordered[whole] + (above - ordered[whole]) * part / 100
+
+
+def between_order_statistics(ordered: Sequence[float], percent: int) -> tuple[float, float]:
+    """Return the 95 % interval of a percentile of independent samples, between two of them.
+
+    The number of samples below the true percentile is binomial; the interval spans its middle 95 %.
+    """
+    from scipy.special import bdtr
+
+    count, share, miss = len(ordered), percent / 100, (1 - CONFIDENCE) / 2
+    places = range(count)
+    low = bisect_left(places, True, key=lambda place: float(bdtr(place, count, share)) > miss)
+    high = bisect_left(places, True, key=lambda place: float(bdtr(place, count, share)) >= 1 - miss)
+    return ordered[max(low - 1, 0)], ordered[min(high, count - 1)]
+
+
+def _students_over_normal(freedom: int) -> float:
+    """Return by how much Student's t widens a 95 % interval."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2) / ndtri((1 + CONFIDENCE) / 2))
+
+
+def _moved(middle: float, bound: float, times: float) -> float:
+    """Return a bound so many times as far from the middle, on the log scale, on which a latency scatters evenly."""
+    return middle * (bound / middle) ** times if middle > 0 else bound
