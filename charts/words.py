@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ortbench.results.fairness import told_marks
+from ortbench.results.pairing import NEVER_QUIET
 from ortbench.results.schema import ArmKey
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary, arm_label
 from ortbench.results.versions import differing_versions
@@ -162,9 +163,10 @@ def _quiet(summary: Summary) -> Iterator[str]:
             f"The baseline also ran against itself: this run tells differences of {summary.resolution:.1%} and more."
         )
     if summary.spoiled_rounds:
+        kept = any(note.endswith(NEVER_QUIET) for note in summary.notes)
         yield (
             f"Other programs or limits disturbed {summary.spoiled_rounds:.1%} of the rounds; those were left out "
-            "and repeated."
+            f"and repeated{', except in cells that were disturbed most of the time' if kept else ''}."
         )
     elif summary.spoiled_rounds is not None:
         yield "The system's counters show no round that anything else disturbed."

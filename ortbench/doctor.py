@@ -16,6 +16,7 @@ from ortbench import api
 from ortbench.comparison import CompareRequest
 from ortbench.errors import ArmError
 from ortbench.results.summary import Summary
+from ortbench.results.verdicts import DISTRUST
 from ortbench.runner.fitness import Finding, assess
 from ortbench.runner.reading import read_machine
 from ortbench.runner.study import Observer
@@ -31,7 +32,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         resolution: the smallest difference that the study could show, as a fraction; None where it gave no interval.
         twin: the ratio of one engine to itself, and its interval.
-        fit: whether the machine resolves 5 %.
+        fit: whether the machine resolves 5 %, and an engine does not differ from itself.
+        doubt: why verdicts of studies on this machine would be withheld; None where they would not.
     """
 
     findings: tuple[Finding, ...]
@@ -41,6 +43,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     spoiled_rounds: float | None
     drift: float | None
     fit: bool
+    doubt: str | None = None
 
 
 def examine(max_time: str, observer: Observer) -> Diagnosis:
@@ -74,6 +77,7 @@ def examine(max_time: str, observer: Observer) -> Diagnosis:
 def diagnose(findings: tuple[Finding, ...], summary: Summary, seconds: float) -> Diagnosis:
     """Draw the conclusion from findings and an A/A study. Pure."""
     twins = [arm.speedup for cell in summary.cells for arm in cell.arms if arm.twin and arm.speedup]
+    doubt = next((note for note in summary.notes if note.startswith(DISTRUST)), None)
     return Diagnosis(
         findings=findings,
         seconds=round(seconds, 1),
@@ -81,7 +85,8 @@ def diagnose(findings: tuple[Finding, ...], summary: Summary, seconds: float) ->
         twin={"ratio": twins[0].ratio, "ci95": twins[0].ci95} if twins else None,
         spoiled_rounds=summary.spoiled_rounds,
         drift=summary.drift,
-        fit=summary.resolution is not None and summary.resolution <= WANTED_RESOLUTION,
+        fit=summary.resolution is not None and summary.resolution <= WANTED_RESOLUTION and not doubt,
+        doubt=doubt,
     )
 
 
@@ -109,6 +114,12 @@ def _verdict(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.resolution is None or diagnosis.twin is None:
         return ["The study of an engine against itself gave no interval; give it a longer --max-time."]
     ratio, (low, high) = diagnosis.twin["ratio"], diagnosis.twin["ci95"]
+    if diagnosis.doubt:
+        return [
+            f"ONNX Runtime against itself reads {ratio:.4f}x [{low:.4f}, {high:.4f}], and it should be 1.",
+            "This machine is not fit to compare engines: one engine differs from itself by more than chance explains.",
+            "Studies here would withhold their verdicts. Mend what is poor above, or measure when it is quieter.",
+        ]
     told = f"differences of {diagnosis.resolution:.1%} and more in {diagnosis.seconds:.0f} s"
     return [
         f"ONNX Runtime against itself reads {ratio:.4f}x [{low:.4f}, {high:.4f}].",

@@ -23,7 +23,7 @@ from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
 from ortbench.results.load import arm_load, load_marks, load_notes
 from ortbench.results.machine_speed import drift
-from ortbench.results.pairing import by_arm, cell_ratios, counted, mostly_spoiled
+from ortbench.results.pairing import NEVER_QUIET, by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.percentiles import PooledCalls
 from ortbench.results.placement_marks import placement_marks
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
@@ -134,11 +134,7 @@ def _decide_all(records: Mapping[_ArmId, _ArmRecord], band: float, *, withheld: 
 
 
 def _notes(run: Run, lines: Mapping[str, Sequence[RoundRecord]]) -> list[str]:
-    notes = [
-        f"{cell.key.id}: the machine was never quiet, so rounds that others disturbed count too"
-        for cell in run.cells
-        if mostly_spoiled(lines[cell.key.id])
-    ]
+    notes = [f"{cell.key.id}: {NEVER_QUIET}" for cell in run.cells if mostly_spoiled(lines[cell.key.id])]
     if run.state != "complete":
         notes.append(f"this study is {run.state}: figures are of what was measured so far")
     return notes

@@ -18,6 +18,10 @@ def counted(lines: Sequence[RoundRecord]) -> Sequence[RoundRecord]:
     return lines if mostly_spoiled(lines) else [line for line in lines if line.spoiled is None]
 
 
+# How a note ends that says why rounds count which others disturbed.
+NEVER_QUIET = "the machine was never quiet, so rounds that others disturbed count too"
+
+
 def mostly_spoiled(lines: Sequence[RoundRecord]) -> bool:
     """Say whether so many lines of a cell are spoiled that none can be left out."""
     return sum(line.spoiled is not None for line in lines) > _MOST_SPOILED * len(lines)

@@ -5,7 +5,8 @@ the machine fall on all of them: the logarithm of (baseline's latency / arm's la
 a launch the median over rounds discards bursts that hit one arm only. A launch then counts as one observation,
 since two processes of the same program differ for their whole life and more rounds do not average that out.
 Over launches the estimate is the Hodges-Lehmann median of Walsh averages and the interval is Wilcoxon's signed
-rank, which a bad launch in ten cannot widen much, as it can Student's t. Where the launches are too few for the
+rank, which a bad launch of twelve or more hardly widens, and one of seven to eleven by half of its distance from the
+others; Student's t it widens several times. Where the launches are too few for the
 confidence asked of ranks alone (five or fewer for 95 %), the interval is Student's t, widened to hold every
 launch. A single launch gives no interval.
 

@@ -15,6 +15,8 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "withheld"]
 SMALLEST_BAND = 0.01
 # For each of two tests; twins that share a launch are not independent, so these are not exact.
 _FALSE_ALARM = 0.005
+# How the note begins that says why verdicts are withheld.
+DISTRUST = "the baseline differs from its own twin"
 
 
 def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND) -> list[Verdict]:
@@ -68,7 +70,7 @@ def distrust(twins: Sequence[LogEstimate]) -> str | None:
     if not apart or (min(levels) * count > _FALSE_ALARM and _binomial_tail(apart, count) > _FALSE_ALARM):
         return None
     return (
-        f"the baseline differs from its own twin in {apart} of {count} comparisons, which chance does not explain: "
+        f"{DISTRUST} in {apart} of {count} comparisons, which chance does not explain: "
         "verdicts are withheld. `ortbench doctor` looks for the reason"
     )
 

@@ -1,7 +1,10 @@
 """How the time of a study is shared among launches and cells. Pure functions of what was measured so far.
 
-Every cell gets its fewest rounds first, in as many launches as an interval by ranks needs; then the time goes, launch
-by launch, to the group with the widest interval, and in it to the cells that have not met the target.
+Every cell is measured in a first launch. Where the variances seen so far promise the target after as few launches as
+an interval by ranks needs, launches are as short as these variances allow, and the study ends early. Where they do
+not, all of the time will be used, and launches are so long that most of it is spent measuring. When every group has
+enough launches the time goes, launch by launch, to the group with the widest interval, and in it to the cells that
+have not met the target.
 """
 
 from __future__ import annotations
@@ -9,11 +12,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # An interval of 95 % by ranks takes six launches; before that a narrow one may be luck, and the study goes on.
 LAUNCHES_BEFORE_STOPPING = 6
-# Ranks leave out the worst launch of nine and more; twelve are worth having where starting them is cheap.
+# From twelve launches on ranks leave a bad one out; they are worth having where starting them is cheap.
 LAUNCHES_WANTED = 12
 FEWEST_LAUNCHES = 3
 # The cold call and the warm-up of calls that are long: two or three windows of one call each.
@@ -58,6 +61,7 @@ class CellState:
         excess: the widest interval's half-width over the target; infinite where there is none yet, 0 where
             nothing is compared.
         rounds: how many a launch should have, by the variances seen so far.
+        hopeful: whether launches of so many rounds promise the target as soon as there are enough of them.
     """
 
     id: str
@@ -65,6 +69,12 @@ class CellState:
     launches: int
     excess: float
     rounds: int = 1
+    hopeful: bool = False
+
+    @property
+    def wanted_s(self) -> float:
+        """As many rounds as a launch should have, and never fewer than the fewest."""
+        return max(self.rounds * self.cost.round_s, self.cost.least_rounds_s)
 
     @property
     def done(self) -> bool:
@@ -129,12 +139,15 @@ def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: fl
         remaining_s: of the whole study.
         max_time_s: the whole study.
     """
-    open_groups = sorted((group for group in groups if group.open_cells), key=_urgency)
-    for group in open_groups:
-        seconds = _seconds(group, _share(group, open_groups, remaining_s), remaining_s, max_time_s)
-        if seconds:
-            return PlannedLaunch(group.index, seconds)
-    return None
+    # What does not fit any more wants nothing of the rest.
+    fitting = [replace(group, cells=_fitting(remaining_s - group.start_s, group.open_cells)) for group in groups]
+    if not (ready := [group for group in fitting if group.cells]):
+        return None
+    group = min(ready, key=_urgency)
+    share_s = _share(group, ready, remaining_s)
+    if all(cell.hopeful for cell in group.cells):
+        return PlannedLaunch(group.index, _seconds_to_the_target(group, share_s, remaining_s))
+    return PlannedLaunch(group.index, _seconds(group, share_s, remaining_s, max_time_s))
 
 
 def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:
@@ -151,13 +164,13 @@ def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -
 
 
 def _fewest(group: GroupState) -> int:
-    return min(cell.launches for cell in group.open_cells)
+    return min(cell.launches for cell in group.cells)
 
 
 def _urgency(group: GroupState) -> tuple[int, float]:
     """Order groups: those short of launches first, then the one with the widest interval."""
     missing = max(0, LAUNCHES_BEFORE_STOPPING - _fewest(group))
-    return -missing, -max(cell.excess for cell in group.open_cells)
+    return -missing, -max(cell.excess for cell in group.cells)
 
 
 def _share(group: GroupState, groups: Sequence[GroupState], remaining_s: float) -> float:
@@ -166,28 +179,42 @@ def _share(group: GroupState, groups: Sequence[GroupState], remaining_s: float) 
     return remaining_s / len(short) if group in short else remaining_s
 
 
+def _overhead_s(group: GroupState) -> float:
+    return group.start_s + sum(cell.cost.prepare_s for cell in group.cells)
+
+
+def _seconds_to_the_target(group: GroupState, share_s: float, remaining_s: float) -> dict[str, float]:
+    """Return rounds as the variances ask for; fewer where the time would not do for enough launches of that length."""
+    launches = max(1, LAUNCHES_BEFORE_STOPPING - _fewest(group))
+    least = sum(cell.cost.least_rounds_s for cell in group.cells)
+    beyond = sum(cell.wanted_s for cell in group.cells) - least
+    spare = max(0.0, min(share_s / launches, remaining_s) - _overhead_s(group) - least)
+    part = min(1.0, spare / beyond) if beyond else 0.0
+    return {
+        cell.id: cell.cost.least_rounds_s + part * (cell.wanted_s - cell.cost.least_rounds_s) for cell in group.cells
+    }
+
+
 def _seconds(group: GroupState, share_s: float, remaining_s: float, max_time_s: float) -> dict[str, float]:
-    fitting = _fitting(remaining_s - group.start_s, group.open_cells)
-    if not fitting:
-        return {}
-    overhead = group.start_s + sum(cell.cost.prepare_s for cell in fitting)
-    least = sum(cell.cost.least_rounds_s for cell in fitting)
-    wanted = sum(max(cell.rounds * cell.cost.round_s, cell.cost.least_rounds_s) for cell in fitting)
+    """Return rounds for a launch of which most is spent measuring, the widest intervals getting the most."""
+    overhead = _overhead_s(group)
+    least = sum(cell.cost.least_rounds_s for cell in group.cells)
+    wanted = sum(cell.wanted_s for cell in group.cells)
     shortest = overhead + max(least, overhead * measured_per_overhead(max_time_s))
     ideal = max(shortest, overhead + wanted)
-    done = min(cell.launches for cell in fitting)
+    done = _fewest(group)
     # As many as the variances ask for; but enough for a good interval by ranks, if the time allows those at all.
     enough = max(FEWEST_LAUNCHES, min(LAUNCHES_WANTED, done + int(share_s / shortest)))
     launches = max(1, enough - done, int(share_s / ideal))
     spare = max(0.0, min(share_s / launches, remaining_s) - overhead - least)
-    weights = [min(cell.excess, 10.0) or 1.0 for cell in fitting]
+    weights = [min(cell.excess, 10.0) or 1.0 for cell in group.cells]
     return {
         cell.id: cell.cost.least_rounds_s + spare * weight / sum(weights)
-        for cell, weight in zip(fitting, weights, strict=True)
+        for cell, weight in zip(group.cells, weights, strict=True)
     }
 
 
-def _fitting(available_s: float, cells: Sequence[CellState]) -> list[CellState]:
+def _fitting(available_s: float, cells: Sequence[CellState]) -> tuple[CellState, ...]:
     """Return the cells whose minimum fits, cheapest first, until the next would not."""
     fitting: list[CellState] = []
     for cell in sorted(cells, key=lambda cell: cell.cost.minimum_s):
@@ -195,4 +222,4 @@ def _fitting(available_s: float, cells: Sequence[CellState]) -> list[CellState]:
         if available_s < 0:
             break
         fitting.append(cell)
-    return fitting
+    return tuple(fitting)

@@ -16,6 +16,7 @@ from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortag
 from ortbench.runner.order import round_order
 from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
 from ortbench.runner.proving import Checks
+from ortbench.runner.record import inside_calls_ns
 from ortbench.runner.rounds import RoundRunner
 from ortbench.units import format_seconds
 
@@ -114,7 +115,7 @@ class CellRunner:
         arms = {key: _slices(own) for key, own in by_arm(lines).items()}
         baseline = arms.pop(ArmKey(self._study.plan.settings.baseline), None)
         whole = [arm for arm in arms.values() if baseline and len(arm.samples_ns) == len(baseline.samples_ns)]
-        inside_ns = sum(sum(line.samples_ns) for line in lines)
+        inside_ns = sum(map(inside_calls_ns, lines))
         overhead_ns = max(0.0, rounds_s * 1e9 - inside_ns) / max(len(lines), 1)
         return best_slice_ns(baseline or PilotSlices(()), whole, overhead_ns)
 

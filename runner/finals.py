@@ -22,6 +22,7 @@ from ortbench.results.ways import varies, way_of
 from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, LAUNCHES_WANTED, min_rounds
 from ortbench.runner.contest import Contest, Contestant
 from ortbench.runner.memory import available_mib
+from ortbench.runner.record import inside_calls_ns
 from ortbench.units import format_seconds, quantity
 
 if TYPE_CHECKING:
@@ -119,13 +120,17 @@ class Finals:
     _overhead_s: dict[str, float] = field(default_factory=dict)
     _journal: Journal = field(init=False)
 
-    def run(self, left_s: float) -> None:
-        """Run launches for so many seconds, until every factor is known; none where not even one would fit."""
+    def run(self, left_s: float) -> bool:
+        """Run launches for so many seconds, until every factor is known; none where not even one would fit.
+
+        Returns:
+            Whether anybody has to meet.
+        """
         study = self.study
         self.rounds = read_finals(study.folder)
         lanes = self._lanes()
         if not lanes:
-            return
+            return False
         end_s = study.elapsed_s() + left_s
         folder = study.folder / FINALS_FOLDER
         with writing_to(folder):
@@ -134,6 +139,7 @@ class Finals:
             contest.keeper = self
             while lanes:
                 lanes = [lane for lane in lanes if self._launch(contest, lane, end_s - study.elapsed_s())]
+        return True
 
     def _contest(self) -> Contest:
         plan = self.study.plan
@@ -149,7 +155,7 @@ class Finals:
         """Put a round on record."""
         self._journal.append_round(records)
         self.rounds += records
-        inside_s = sum(sum(line.samples_ns) for line in records) / 1e9
+        inside_s = sum(map(inside_calls_ns, records)) / 1e9
         for part in ("inside_calls", "finals_inside"):
             self.study.record.time_s[part] += inside_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,6 +129,9 @@ class Reference:
         self.outputs(batch_size)
         if not rest:
             return (first,)
+        if self._broken:
+            # What its process made while it lived still holds.
+            return (first, *itertools.takewhile(Path.exists, rest))
         request = job_messages.MakeReference(
             batch_size=batch_size, paths=tuple(map(str, rest)), first=1, limit_s=limit_s
         )
@@ -177,7 +181,7 @@ class Reference:
             ModelError: they cannot be made, or could not be before.
         """
         path = self._path(batch_size, 0)
-        if self._broken or not path.exists():
+        if not path.exists():
             self._make(job_messages.MakeReference(batch_size=batch_size, paths=(str(path),)), _REFERENCE_TIMEOUT_S)
         return path
 

@@ -27,6 +27,10 @@ _WEIGHT_OF_USUAL = 8
 _SMALLEST_LAUNCH_SPREAD = 0.002
 # A median over n normal values has pi/2 times the variance of their mean.
 _MEDIAN_FACTOR = math.pi / 2
+# Of six normal values, in standard deviations (Tippett, On the Extreme Individuals and the Range of Samples, 1925).
+_HALF_RANGE_OF_SIX = 2.534 / 2
+# What is expected on average is missed half of the time; this much below the target it is met more often than not.
+_HOPE = 0.8
 
 
 def calls_in(slice_ns: float, call_ns: float) -> int:
@@ -100,6 +104,24 @@ def best_rounds(launches: Sequence[Sequence[float]], launch_s: float, round_s: f
     within = _within_variance(launches)
     between = _between_variance(launches, within)
     return max(1, round(math.sqrt(launch_s / max(round_s, 1e-6) * _MEDIAN_FACTOR * within / between)))
+
+
+def promises(launches: Sequence[Sequence[float]], rounds: int, target: float) -> bool:
+    """Say whether six launches can be expected to know a ratio within `target`.
+
+    Their interval by ranks is all their range, which is expected to be 2.53 times their standard deviation.
+
+    Args:
+        launches: one arm's paired log ratios so far, grouped by launch.
+        rounds: of each launch to come.
+        target: half-width of the interval.
+    """
+    medians = [statistics.median(values) for values in launches if values]
+    if not medians:
+        return False
+    within = _within_variance(launches)
+    spread = math.sqrt(_between_variance(launches, within) + _MEDIAN_FACTOR * within / rounds)
+    return max(_HALF_RANGE_OF_SIX * spread, (max(medians) - min(medians)) / 2) <= _HOPE * target
 
 
 def _within_variance(launches: Sequence[Sequence[float]]) -> float:

@@ -30,6 +30,8 @@ _Reply = TypeVar("_Reply", bound=Message)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _SETTLE_S = 0.02
 _TAIL_CHARACTERS = 2000
+# Of an answer: the longest there are, of many calls or a profile, take a few MiB.
+_LONGEST_LINE = 1 << 28
 # A process that died is reaped at once; this is for one that closed its pipe and lives.
 _DYING_S = 10.0
 
@@ -181,8 +183,12 @@ class Worker:
     def _read_line(self, timeout_s: float) -> bytes:
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._buffer:
-            if not self._wait_for_bytes(deadline - time.monotonic()):
+            left_s = deadline - time.monotonic()
+            # One that writes for ever always has bytes to read.
+            if left_s < 0 or not self._wait_for_bytes(left_s):
                 raise self._ended(f"{self.name} hung: no answer within {timeout_s:.0f} s")
+            if len(self._buffer) > _LONGEST_LINE:
+                raise self._ended(f"{self.name} wrote {_LONGEST_LINE >> 20} MiB without an end of line")
             chunk = os.read(self._replies, 1 << 20)
             if not chunk:
                 raise self._death()

@@ -12,11 +12,21 @@ from pathlib import Path
 import msgspec
 
 from ortbench.results.journal import Journal
-from ortbench.results.pairing import cell_ratios
+from ortbench.results.pairing import cell_ratios, counted
 from ortbench.results.percentiles import PERCENTILE_MINIMUM
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
 from ortbench.results.statistics import estimate_over_launches
 from ortbench.runner.load import OFFLINE
+
+
+def inside_calls_ns(line: RoundRecord) -> int:
+    """Return how long an arm computed in a slice.
+
+    Latencies are not added up where they overlap: under arrivals, and of instances that run their own batches.
+    """
+    if line.loadgen:
+        return line.loadgen.busy_ns
+    return line.wall_ns if line.instance_calls and line.wall_ns else sum(line.samples_ns)
 
 
 @dataclass
@@ -60,8 +70,7 @@ class StudyRecord:
         self._journal.append_round(lines)
         for line in lines:
             self._remember(line)
-            # Under arrivals latencies overlap, and an engine waits for the next.
-            inside_ns = line.loadgen.busy_ns if line.loadgen else sum(line.samples_ns)
+            inside_ns = inside_calls_ns(line)
             self.time_s["inside_calls"] += inside_ns / 1e9
             if line.loadgen:
                 self.time_s["waiting"] += max(0, (line.wall_ns or 0) - inside_ns) / 1e9
@@ -87,8 +96,8 @@ class StudyRecord:
         return len(self._rounds_of[cell_id])
 
     def launches_of(self, cell_id: str) -> int:
-        """Return how many launches have rounds of a cell."""
-        return len({line.launch for line in self._by_cell[cell_id]})
+        """Return how many launches have rounds of a cell that count."""
+        return len({line.launch for line in counted(self._by_cell[cell_id])})
 
     def last_launch(self) -> int:
         """Return the number of the latest launch; 0 before the first."""

@@ -28,6 +28,7 @@ from ortbench.results.summary import Summary
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.arm_plans import ArmPlanner, waits_for_export_or_build
 from ortbench.runner.budget import CellCost, CellState, GroupState, first_launch_seconds, next_launch
+from ortbench.runner.cell_states import cell_state
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.finals import Finals, finals_share
@@ -35,7 +36,6 @@ from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.outcome import finished_run, with_artifacts
-from ortbench.runner.pilot import rounds_for_cell
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.rounds import RoundRunner
@@ -81,10 +81,13 @@ class Study:
     _start_s: dict[int, float] = field(default_factory=dict)
     _planner: ArmPlanner = field(init=False)
     _finals: Finals = field(init=False)
+    # The part of --max-time that is for the cells; the rest is for the finals.
+    _cells_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._planner = ArmPlanner(self.plan, self.run.artifacts)
         self._finals = Finals(self)
+        self._cells_s = self.plan.settings.max_time_s * (1 - finals_share(self.plan))
 
     @property
     def rounds(self) -> list[RoundRecord]:
@@ -180,10 +183,17 @@ class Study:
             # What was started early was for the first group.
             self.close()
         self._try_skipped_again(pilot_s)
+        self._repeat_launches()
+        if not self._finals.run(self._remaining_s() + self.plan.settings.max_time_s - self._cells_s):
+            # Nobody has to meet, as where the baseline was not measured as it comes: the time is the cells' again.
+            self._cells_s = self.plan.settings.max_time_s
+            self._repeat_launches()
+
+    def _repeat_launches(self) -> None:
+        """Run launches until every target is met or the cells' time is spent."""
         while planned := next_launch(self._group_states(), self._remaining_s(), self._cells_s):
             group = self.plan.groups[planned.group]
             self._run_launch(planned.group, group, planned.seconds, self._remaining_s())
-        self._finals.run(self._remaining_s() + self.plan.settings.max_time_s - self._cells_s)
 
     def _try_skipped_again(self, pilot_s: float) -> None:
         """Begin cells that did not fit into their group's share, where the others left enough of theirs."""
@@ -196,11 +206,6 @@ class Study:
             ]
             if len(self.plan.groups) > 1:
                 self._run_launch(index, group, dict.fromkeys(late, pilot_s), self._remaining_s())
-
-    @property
-    def _cells_s(self) -> float:
-        """The part of --max-time that is for the cells; the rest is for the finals."""
-        return self.plan.settings.max_time_s * (1 - finals_share(self.plan))
 
     def _remaining_s(self) -> float:
         """Return what is left of the cells' time; waiting for an arm that hung is nobody's time."""
@@ -220,13 +225,7 @@ class Study:
         cost = self._cells.cost(cell)
         group = next(group for group in self.plan.groups if cell in group)
         launch_s = cost.prepare_s + self.start_s(cell) / len(group)
-        return CellState(
-            id=cell.key.id,
-            cost=cost,
-            launches=self.record.launches_of(cell.key.id),
-            excess=self.record.excess(cell, self.plan.settings.target),
-            rounds=rounds_for_cell(self.record.ratios(cell).values(), launch_s, cost.round_s),
-        )
+        return cell_state(self.record, cell, cost, launch_s, self.plan.settings.target)
 
     def _has_enough(self, cell: PlannedCell) -> bool:
         """Say whether a study that is continued has all of a cell that it wants, or can still have."""

@@ -5,6 +5,7 @@ import pytest
 from ortbench.charts.alt import alt_text
 from ortbench.charts.words import answer_sentences, trust_sentences
 from ortbench.results.csv_input import summarize_csv_text
+from ortbench.results.pairing import NEVER_QUIET
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
 from ortbench.results.verdicts import Verdict
 
@@ -89,6 +90,16 @@ def test_trust_is_told_from_what_was_seen() -> None:
     ):
         assert words in told
     assert "is not known" in " ".join(trust_sentences(study("faster")))
+
+
+def test_disturbed_rounds_that_count_are_not_called_left_out() -> None:
+    [usual] = [one for one in trust_sentences(study("faster", spoiled_rounds=0.6)) if "disturbed" in one]
+    assert usual == "Other programs or limits disturbed 60.0% of the rounds; those were left out and repeated."
+    told = trust_sentences(study("faster", spoiled_rounds=0.6, notes=(f"b1-t2: {NEVER_QUIET}",)))
+    assert (
+        "Other programs or limits disturbed 60.0% of the rounds; those were left out and repeated, "
+        "except in cells that were disturbed most of the time."
+    ) in told
 
 
 def test_figures_from_elsewhere_are_called_so() -> None:

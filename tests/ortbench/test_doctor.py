@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from ortbench.doctor import Diagnosis, advice_lines, diagnose
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
+from ortbench.results.verdicts import DISTRUST
 from ortbench.runner.fitness import Finding
 from tests.conftest import CommandLine
 
@@ -51,6 +53,17 @@ def test_a_machine_that_is_not_fit_is_told_what_to_do() -> None:
     )
 
 
+def test_a_machine_on_which_an_engine_differs_from_itself_is_not_fit_however_narrow_the_interval() -> None:
+    note = f"{DISTRUST} in 1 of 1 comparisons, which chance does not explain"
+    diagnosis = diagnose((), msgspec.structs.replace(summary(0.04), notes=("something else", note)), 30.0)
+    assert (diagnosis.fit, diagnosis.doubt) == (False, note)
+    assert advice_lines(diagnosis)[1:] == [
+        "ONNX Runtime against itself reads 1.0000x [0.9600, 1.0400], and it should be 1.",
+        "This machine is not fit to compare engines: one engine differs from itself by more than chance explains.",
+        "Studies here would withhold their verdicts. Mend what is poor above, or measure when it is quieter.",
+    ]
+
+
 def test_the_real_thing_looks_measures_and_decides(ortbench: CommandLine) -> None:
     outcome = ortbench("doctor", "--max-time", "6s", "--json", "--quiet")
     document = json.loads(outcome.stdout)
@@ -60,7 +73,7 @@ def test_the_real_thing_looks_measures_and_decides(ortbench: CommandLine) -> Non
     if reach is not None:  # a very busy machine makes one launch only
         low, high = document["twin"]["ci95"]
         assert low <= document["twin"]["ratio"] <= high
-    assert document["fit"] is (reach is not None and reach <= 0.05)
+    assert document["fit"] is (reach is not None and reach <= 0.05 and document["doubt"] is None)
     assert outcome.status == (0 if document["fit"] else 1)
     assert Diagnosis.__struct_fields__ == tuple(document)
 

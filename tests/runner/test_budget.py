@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,9 @@ from ortbench.runner.budget import (
 COSTS = st.builds(CellCost, st.floats(0.01, 30), st.floats(0.001, 60))
 EXCESSES = st.one_of(st.floats(0, 50), st.just(math.inf))
 CELLS = st.lists(
-    st.builds(CellState, st.just("b"), COSTS, st.integers(1, 30), EXCESSES, st.integers(1, 500)), min_size=1, max_size=4
+    st.builds(CellState, st.just("b"), COSTS, st.integers(1, 30), EXCESSES, st.integers(1, 500), st.booleans()),
+    min_size=1,
+    max_size=4,
 )
 
 
@@ -30,16 +33,20 @@ def group_states(draw: st.DrawFn) -> list[GroupState]:
     groups = []
     for index in range(draw(st.integers(1, 3))):
         cells = draw(CELLS)
-        named = tuple(
-            CellState(f"b{place}-g{index}", cell.cost, cell.launches, cell.excess, cell.rounds)
-            for place, cell in enumerate(cells)
-        )
+        named = tuple(replace(cell, id=f"b{place}-g{index}") for place, cell in enumerate(cells))
         groups.append(GroupState(index, draw(st.floats(0.1, 60)), named))
     return groups
 
 
-def cell(name: str = "b1", launches: int = 1, excess: float = 3.0, cost: tuple[float, float] = (1, 0.1)) -> CellState:
-    return CellState(name, CellCost(*cost), launches, excess, rounds=10)
+def cell(
+    name: str = "b1",
+    launches: int = 1,
+    excess: float = 3.0,
+    cost: tuple[float, float] = (1, 0.1),
+    *,
+    hopeful: bool = False,
+) -> CellState:
+    return CellState(name, CellCost(*cost), launches, excess, rounds=10, hopeful=hopeful)
 
 
 def group(*cells: CellState, index: int = 0, start_s: float = 1.0) -> GroupState:
@@ -140,3 +147,60 @@ def test_the_cost_of_a_cell_is_scaled_from_the_largest_batch_seen() -> None:
     # Ten seconds of compiling do not become forty: only the calls do.
     assert expected_cell_cost(4, [(1, CellCost(10.4, 0.1))]) == CellCost(11.6, 0.4)
     assert expected_cell_cost(64, []) is None
+
+
+def test_where_the_variances_promise_the_target_launches_are_as_short_as_these_allow() -> None:
+    hopeful = group(cell("a", hopeful=True), cell("b", cost=(1, 0.5), hopeful=True))
+    planned = next_launch([hopeful], 290, 300)
+    assert planned is not None
+    assert planned.seconds == pytest.approx({"a": 1.0, "b": 5.0})
+    # Where one cell does not, the time will all be used, and most of it is to be spent measuring.
+    planned = next_launch([group(cell("a", hopeful=True), cell("b", cost=(1, 0.5)))], 290, 300)
+    assert planned is not None
+    assert sum(planned.seconds.values()) > 2.5 * 3
+
+
+def test_five_launches_more_of_what_is_hopeful_fit_into_the_time_or_have_the_fewest_rounds() -> None:
+    planned = next_launch([group(cell("a", cost=(1, 0.5), hopeful=True))], 20, 300)
+    assert planned is not None
+    assert planned.seconds == pytest.approx({"a": 20 / 5 - 2})
+    planned = next_launch([group(cell("a", cost=(1, 0.5), hopeful=True))], 6, 300)
+    assert planned is not None
+    assert planned.seconds == pytest.approx({"a": 1.5})
+
+
+def duration(excess: dict[int, float], *, hopeful: bool, max_time_s: float = 300.0) -> tuple[int, float]:
+    """Return launches and seconds of a study of three engines like the default one."""
+    costs = {"b1": (1.5, 0.25), "b4": (2.5, 1.0), "b16": (6.5, 4.2)}
+    launches, spent = 1, 15 + first_launch_seconds(max_time_s, 3) * 3
+    while True:
+        states = [cell(name, launches, excess.get(launches, 9.0), cost) for name, cost in costs.items()]
+        states = [replace(state, hopeful=hopeful and launches < LAUNCHES_BEFORE_STOPPING) for state in states]
+        planned = next_launch([group(*states, start_s=4.3)], max_time_s - spent, max_time_s)
+        if planned is None:
+            return launches, spent
+        launches, spent = launches + 1, spent + 4.3 + 10.5 + sum(planned.seconds.values())
+
+
+def test_a_study_on_a_quiet_machine_ends_long_before_its_time_is_over() -> None:
+    launches, seconds = duration({6: 0.9}, hopeful=True)
+    assert launches == LAUNCHES_BEFORE_STOPPING
+    assert seconds <= 300
+    launches, seconds = duration({6: 0.9}, hopeful=True, max_time_s=1200)
+    assert launches == LAUNCHES_BEFORE_STOPPING
+    assert seconds < 600
+
+
+def test_a_study_without_hope_spends_its_time_measuring() -> None:
+    launches, seconds = duration({}, hopeful=False)
+    assert 285 <= seconds <= 300
+    assert (seconds - launches * 14.8) / seconds > 0.7
+
+
+def test_cells_that_no_longer_fit_hold_nobody_up() -> None:
+    # The first group's dear cell has two launches and will get no third; its cheap one has as many as it needs.
+    first = group(cell("b64", 2, 9.0, (60, 40)), cell("b1", 7, 1.5), index=0)
+    second = group(cell("b1-t1", 3, 1.2), index=1)
+    planned = next_launch([first, second], 30, 300)
+    assert planned is not None
+    assert planned.group == 1

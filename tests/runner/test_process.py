@@ -126,3 +126,16 @@ def test_workers_die_with_a_killed_parent(parked: bool) -> None:
         parent.kill()
         parent.wait()
     assert gone(pid)
+
+
+@pytest.mark.parametrize("longest", [1 << 16, 1 << 40], ids=["too long", "too late"])
+def test_a_worker_that_writes_without_end_is_ended(monkeypatch: pytest.MonkeyPatch, longest: int) -> None:
+    monkeypatch.setattr("ortbench.runner.process._LONGEST_LINE", longest)
+    with Worker("w") as worker:
+        worker.ask(PROBE, job_messages.Probed, 60)
+        monkeypatch.setattr("os.read", lambda _descriptor, _count: b"x" * 4096)
+        monkeypatch.setattr(worker, "_wait_for_bytes", lambda _seconds: True)
+        words = "wrote 0 MiB without an end of line" if longest == 1 << 16 else "hung: no answer within 1 s"
+        with pytest.raises(ArmError, match=f"^w {words}"):
+            worker.receive(job_messages.Probed, 1.0)
+        assert gone(worker.pid)

@@ -95,3 +95,24 @@ def test_time_is_counted_by_what_it_was_spent_on_even_where_it_ends_badly() -> N
         with pytest.raises(KeyboardInterrupt), made.spending("rounds"):
             raise KeyboardInterrupt
     assert made.time_s["rounds"] > 0
+
+
+def test_a_launch_of_which_every_round_was_disturbed_is_none_of_those_that_count() -> None:
+    made = StudyRecord("torch")
+    quiet = make_rounds({"torch": [[80, 82], [79, 80], [81, 80]], "ort": [[40, 40], [41, 40], [40, 40]]})
+    lines = [msgspec.structs.replace(line, spoiled="steal" if line.launch == 2 else None) for line in quiet]
+    made.continue_from(lines, [])
+    assert made.launches_of(CELL.key.id) == 2
+    made = StudyRecord("torch")
+    made.continue_from([msgspec.structs.replace(line, spoiled="steal") for line in quiet], [])
+    assert made.launches_of(CELL.key.id) == 3
+
+
+def test_instances_that_run_their_own_batches_compute_at_the_same_time(tmp_path: Path) -> None:
+    [line] = make_rounds({"torch": [[80]]})
+    calls = ((0, 80_000_000), (0, 80_000_000))
+    stream = msgspec.structs.replace(line, samples_ns=(80_000_000,) * 2, wall_ns=81_000_000, instance_calls=calls)
+    made = StudyRecord("torch")
+    with made.writing(tmp_path):
+        made.keep_rounds([stream])
+    assert made.time_s["inside_calls"] == pytest.approx(0.081)
