@@ -26,7 +26,7 @@ _LONG_ROUND_S = 5.0
 _FIRST_LAUNCH_SHARE = 0.1
 # (length of a study in s, seconds measured for each second of starting and warming up): a long study can afford
 # launches of which nearly everything is measured, a short one needs many launches more.
-_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY = (60.0, 0.6), (300.0, 2.8), (1200.0, 6.5)
+_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY = (60.0, 0.6), (300.0, 2.4), (1200.0, 6.5)
 
 
 @dataclass(frozen=True)
