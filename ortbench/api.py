@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from ortbench.comparison import CompareRequest, Comparison, PlannedComparison
 from ortbench.engines.lanes import keep_in_lanes
 from ortbench.engines.registry import resolve_engines, wildcard_engines
@@ -54,7 +52,7 @@ from ortbench.runner.planning import (
 )
 from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
-from ortbench.runner.resume import check_same_study, read_earlier
+from ortbench.runner.resume import check_same_study, continued_run, read_earlier
 from ortbench.runner.roofs import find_roofs
 from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
 from ortbench.runner.study import Observer, Study
@@ -234,13 +232,7 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
     before = planned.before
     record.continue_from(before.rounds, before.launches)
     record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
-    run = msgspec.structs.replace(
-        run,
-        created=before.run.created,
-        command=before.run.command,
-        time_s=before.run.time_s,
-        roofline=before.run.roofline,
-    )
+    run = continued_run(run, before.run)
     return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
 
 

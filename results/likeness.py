@@ -18,7 +18,7 @@ _MAY_DIFFER = {"max_time_s", "target"}
 # Named by themselves: what a file holds, by the option that it was given with.
 _FILES = "files_sha256"
 # These say where things are kept, and change no measurement.
-_HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON")
+_HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 
 def differences(before: Run, now: Run) -> list[str]:

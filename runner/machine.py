@@ -25,12 +25,15 @@ _PREFIXES = (
     *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "DNNL_", "ONEDNN_"),
     *("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHON", "ORTBENCH_"),
     *("TCMALLOC_", "JE_", "_RJEM_", "MIMALLOC_", "OPENVINO_"),
-    *("ORT_", "ONNX", "TORCH_", "PYTORCH_", "CUDA_", "NVIDIA_"),
+    *("BLIS_", "GOTO_", "VECLIB_", "MKLDNN_", "TBB_", "LD_BIND_NOW"),
+    *("ORT_", "ONNX", "OV_", "CUDA_", "CUBLAS_", "CUBLASLT_", "CUDNN_", "NVIDIA_"),
+    # Every TORCH_, TORCHINDUCTOR_, TORCHDYNAMO_; the compilers and the instruction set that its code is made with.
+    *("TORCH", "PYTORCH_", "AOT_INDUCTOR_", "AOTINDUCTOR_", "ATEN_", "TRITON_", "CXX"),
 )
 
 DISTRIBUTIONS = (
     *("numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxscript"),
-    *("torch", "torchvision", "openvino", "msgspec", "scipy"),
+    *("torch", "torchvision", "triton", "openvino", "mlcommons-loadgen", "msgspec", "scipy"),
 )
 # Without the locks that are optional: looking for changed files must not stop a commit made meanwhile.
 _GIT_DESCRIBE = ("git", "--no-optional-locks", "describe", "--always", "--abbrev=40", "--match=", "--dirty")

@@ -14,6 +14,8 @@ from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.likeness import differences
 from ortbench.results.schema import LaunchRecord, RoundRecord, Run
 
+_OTHER_COMMIT = "it went on at another commit than it was begun at:"
+
 
 @dataclass(frozen=True)
 class EarlierPart:
@@ -40,6 +42,22 @@ def read_earlier(folder: Path) -> EarlierPart:
     rounds = read_rounds(folder) if (folder / ROUNDS_FILE).exists() else []
     launches = read_launches(folder) if (folder / LAUNCHES_FILE).exists() else []
     return EarlierPart(run, tuple(rounds), tuple(launches))
+
+
+def continued_run(now: Run, before: Run) -> Run:
+    """Return run.json's content for a study that goes on: as it was begun, with a note where the commit is another."""
+    notes = [note for note in before.notes if note.startswith(_OTHER_COMMIT)]
+    if now.git_commit != before.git_commit:
+        notes.append(f"{_OTHER_COMMIT} {now.git_commit or 'outside of a repository'}")
+    return msgspec.structs.replace(
+        now,
+        created=before.created,
+        command=before.command,
+        git_commit=before.git_commit,
+        time_s=before.time_s,
+        roofline=before.roofline,
+        notes=tuple(dict.fromkeys([*now.notes, *notes])),
+    )
 
 
 def check_same_study(before: EarlierPart, now: Run, folder: Path, *, may_be_spent: bool = False) -> None:

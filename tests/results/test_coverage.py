@@ -72,6 +72,18 @@ def test_intervals_cover_the_truth_with_the_stopping_rule_on(rounds: int, target
     assert covered / STUDIES >= 0.93
 
 
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_intervals_of_a_study_that_is_out_of_time_after_few_launches_cover_the_truth(count: int) -> None:
+    """So few launches leave ranks nothing to leave out: the interval is Student's."""
+    generator = np.random.default_rng(20260131)
+    covered = 0
+    for _ in range(STUDIES):
+        estimate = estimate_over_launches([one_launch(generator, 12, hostile=True) for _ in range(count)])
+        bounds = estimate.log_interval() if estimate else None
+        covered += bounds is not None and bounds[0] <= TRUTH <= bounds[1]
+    assert covered / STUDIES >= 0.93
+
+
 def test_ignoring_launches_would_not_pass() -> None:
     """The check can fail: the same studies, with every round taken for an independent one."""
     generator = np.random.default_rng(20260131)

@@ -40,6 +40,14 @@ def test_a_run_is_like_itself() -> None:
             {"machine": {"cpu": "one", "cpu_flags": [*RUN.machine["cpu_flags"][1:], "amx"]}},
             "the machine's cpu_flags lost ['flag0'] and gained ['amx']",
         ),
+        (
+            {"environment": {**RUN.environment, "ATEN_CPU_CAPABILITY": "avx2"}},
+            "the environment's ATEN_CPU_CAPABILITY was unset, is avx2",
+        ),
+        (
+            {"environment": {**RUN.environment, "TORCHINDUCTOR_FREEZING": "1"}},
+            "the environment's TORCHINDUCTOR_FREEZING was unset, is 1",
+        ),
         ({"environment": {}}, "the environment's OMP_NUM_THREADS was 2, is unset"),
     ],
 )
@@ -52,7 +60,14 @@ def test_what_differs_is_named(change: dict[str, Any], difference: str) -> None:
     [
         {"settings": {"threads": [2], "target": 0.01, "max_time_s": 600.0}},
         {"artifact": ArtifactRecord(path="elsewhere/model.onnx", sha256="aa")},
-        {"environment": {"OMP_NUM_THREADS": "2", "ORTBENCH_CACHE": "there", "PYTHONPATH": "x"}},
+        {
+            "environment": {
+                "OMP_NUM_THREADS": "2",
+                "ORTBENCH_CACHE": "there",
+                "PYTHONPATH": "x",
+                "TRITON_CACHE_DIR": "y",
+            }
+        },
         {"created": "2026-02-01T12:00:00+00:00", "command": ("ortbench", "compare", "--resume")},
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +21,7 @@ cpu10 7 0 0 1 1 0 0 900 0 0
 intr 12345
 """
 TICK_S = 0.01
+BUSY_FOR_HALF_A_SECOND = "import time\nwhile time.process_time() < 0.5: pass"
 
 
 def test_only_the_cpus_in_use_are_counted() -> None:
@@ -76,13 +79,22 @@ def test_a_short_round_is_not_condemned_for_the_coarseness_of_the_counters(
 def test_a_busy_stretch_of_somebody_else_is_seen() -> None:
     watch = Watch(allowed_cpus())
     watch.begin()
-    started = time.process_time()
-    while time.process_time() - started < 0.5:
-        pass
-    own = watch.end(own_cpu_s=0.0, major_faults=1)
-    # What this process itself computed is not foreign; a machine shared with others may add to it.
-    assert own.wall_s >= 0.5
-    assert own.major_faults == 1
+    began = time.process_time()
+    subprocess.run([sys.executable, "-c", BUSY_FOR_HALF_A_SECOND], check=True)
+    own_s = time.process_time() - began
+    seen = watch.end(own_cpu_s=0.0, major_faults=1)
+    assert seen.foreign_cpu_s >= 0.4 - own_s
+    assert seen.wall_s >= 0.4
+    assert seen.major_faults == 1
+
+
+def test_what_the_arms_and_this_process_computed_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Wall, busy, steal, throttled, this process: of the beginning and the end of each round.
+    readings = iter([(10.0, 5.0, 1.0, 0.5, 2.0), (12.0, 8.0, 1.25, 0.75, 2.5)] * 2)
+    monkeypatch.setattr(Watch, "_read", lambda _: next(readings))
+    watch = Watch([0])
     watch.begin()
-    time.sleep(0.05)
+    seen = watch.end(own_cpu_s=1.5, major_faults=0)
+    assert (seen.wall_s, seen.steal_s, seen.throttled_s, seen.foreign_cpu_s) == (2.0, 0.25, 0.25, 1.0)
+    watch.begin()
     assert watch.end(own_cpu_s=100.0, major_faults=0).foreign_cpu_s == 0.0

@@ -69,6 +69,11 @@ def test_linux_lacks_nothing_and_others_name_what_they_lack() -> None:
 
 def test_variables_that_change_a_measurement_are_recorded_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     relevant = {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "BLIS_NUM_THREADS": "2",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "CUDNN_LOGLEVEL_DBG": "1",
+        "CXX": "clang++",
         "GLIBC_TUNABLES": "1",
         "JE_MALLOC_CONF": "2",
         "LD_LIBRARY_PATH": "3",
@@ -77,7 +82,11 @@ def test_variables_that_change_a_measurement_are_recorded_and_no_others(monkeypa
         "NVIDIA_TF32_OVERRIDE": "6",
         "OMP_NUM_THREADS": "7",
         "OPENVINO_LOG_LEVEL": "8",
+        "OV_CPU_DEBUG_LOG": "-",
         "TCMALLOC_RELEASE_RATE": "9",
+        "TORCHDYNAMO_DISABLE": "1",
+        "TORCHINDUCTOR_FREEZING": "1",
+        "TRITON_F32_DEFAULT": "ieee",
         "_RJEM_MALLOC_CONF": "10",
     }
     others = {"MY_PASSWORD": "secret", "HOME": "/home/me", "MY_OMP_NUM_THREADS": "1"}
@@ -86,7 +95,13 @@ def test_variables_that_change_a_measurement_are_recorded_and_no_others(monkeypa
 
 
 def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = {"torch": "2.14", "onnxruntime-gpu": "1.32", "unrelated": "1"}
+    installed = {
+        "torch": "2.14",
+        "onnxruntime-gpu": "1.32",
+        "triton": "3.6",
+        "mlcommons-loadgen": "6",
+        "unrelated": "1",
+    }
 
     def version(name: str) -> str:
         if name not in installed:
@@ -99,6 +114,8 @@ def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> N
         "python": platform.python_version(),
         "onnxruntime-gpu": "1.32",
         "torch": "2.14",
+        "triton": "3.6",
+        "mlcommons-loadgen": "6",
     }
 
 

@@ -1,0 +1,184 @@
+"""What becomes of a cell in a launch: spoiled rounds are kept and repeated, slices chosen, memory remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ortbench.engines.base import LoadRequest
+from ortbench.engines.registry import resolve_engine
+from ortbench.engines.spec import parse_engine
+from ortbench.models.spec import ModelSource
+from ortbench.results.journal import read_rounds
+from ortbench.results.schema import ArmKey, Disturbance, RoundRecord
+from ortbench.runner import protocol
+from ortbench.runner import rounds as rounds_module
+from ortbench.runner.arm import ArmPlan, ReferenceOutputs
+from ortbench.runner.cells import CellRunner
+from ortbench.runner.launch import Launch
+from ortbench.runner.memory import ArmMemory
+from ortbench.runner.pilot import PILOT_SLICE_NS, USUAL_SLICE_NS, rounds_for_cell
+from ortbench.runner.record import StudyRecord
+from ortbench.runner.rounds import RoundRunner
+from ortbench.runner.study import Study
+from tests.results.factory import make_run
+
+[CELL] = make_run().cells
+BUSY = Disturbance(wall_s=1.0, foreign_cpu_s=1.0)
+SOURCE = ModelSource(name="m", inputs=())
+QUIET = Disturbance(wall_s=1.0)
+
+
+class Clock:
+    """A launch whose slices take a second by its own clock, and whose processes use no memory."""
+
+    number = 1
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.per_item_mib = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def running(self, keys: list[ArmKey]) -> list[ArmKey]:
+        return keys
+
+    def cpus(self, _: list[ArmKey]) -> tuple[int, ...]:
+        return (0,)
+
+    def on_gpu(self, _: ArmKey) -> bool:
+        return False
+
+    def memory(self, keys: list[ArmKey]) -> list[ArmMemory]:
+        return [ArmMemory(100.0, 100.0, self.per_item_mib) for _ in keys]
+
+    def run_slice(self, *_: object) -> protocol.Samples:
+        self.now += 0.5
+        return protocol.Samples(
+            samples_ns=(500_000_000,),
+            wall_ns=500_000_000,
+            cpu_ns=0,
+            minor_faults=0,
+            major_faults=0,
+            involuntary_switches=0,
+        )
+
+
+class Scripted:
+    """A watch that finds what the test says of one round after the other, and nothing after that."""
+
+    found: list[Disturbance]
+    cpus, tick_s = (0,), 0.01
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def begin(self) -> None:
+        pass
+
+    def end(self, *_: object) -> Disturbance:
+        return self.found.pop(0) if self.found else QUIET
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> CellRunner:
+    monkeypatch.setattr(rounds_module, "Watch", Scripted)
+    plan = SimpleNamespace(settings=SimpleNamespace(seed=0, baseline="torch"), cells=(CELL,), source=SOURCE)
+    observer = SimpleNamespace(progress=lambda _: None, say=lambda _: None)
+    study: Any = SimpleNamespace(
+        record=StudyRecord("torch"), plan=plan, observer=observer, tell=lambda _: None, enter=lambda _: None
+    )
+    study.reference = None
+    sentinel: Any = SimpleNamespace(latest_ns=lambda: None)
+    return CellRunner(study, RoundRunner(sentinel, 0.0))
+
+
+def rounds_run(runner: CellRunner, folder: Path, found: list[Disturbance]) -> list[str | None]:
+    """Run rounds for ten seconds of a second each; return why each on disk was spoiled, in their order."""
+    Scripted.found = list(found)
+    launch: Any = Clock()
+    with runner._study.record.writing(folder):
+        runner._run_rounds(launch, CELL, 10.0)
+    lines: dict[int, RoundRecord] = {line.round: line for line in read_rounds(folder)}
+    return [lines[number].spoiled for number in sorted(lines)]
+
+
+def test_a_spoiled_round_is_kept_marked_and_repeated(runner: CellRunner, tmp_path: Path) -> None:
+    spoiled = rounds_run(runner, tmp_path, [QUIET, BUSY, BUSY])
+    reason = "other programs used 1.00 s of CPU time"
+    assert spoiled == [None, reason, reason, *[None] * 9]
+
+
+def test_undisturbed_rounds_are_not_repeated(runner: CellRunner, tmp_path: Path) -> None:
+    assert rounds_run(runner, tmp_path, []) == [None] * 10
+
+
+def test_repeating_takes_at_most_half_of_the_time_again(runner: CellRunner, tmp_path: Path) -> None:
+    assert len(rounds_run(runner, tmp_path, [BUSY] * 100)) == 15
+
+
+def test_a_fresh_process_is_given_what_an_item_took_in_an_earlier_launch(
+    runner: CellRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch: Any = Clock()
+    launch.per_item_mib = 1e9
+    monkeypatch.setattr(runner._checks, "prepare", lambda *_: [])
+    monkeypatch.setattr(runner._study.record, "keep_launches", lambda _: [])
+    assert runner._obstacle(Clock(), CELL, 1e9) is None  # type: ignore[arg-type]  # a launch of this file
+    runner._prepare(launch, CELL)
+    reason = runner._obstacle(Clock(), CELL, 1e9)  # type: ignore[arg-type]  # a launch of this file
+    assert reason is not None
+    assert reason.startswith("it needs about ")
+
+
+def test_the_first_launch_has_long_slices_and_later_ones_those_that_were_chosen(
+    runner: CellRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[int] = []
+
+    def prepare(_launch: object, _cell: object, slice_ns: int) -> list[object]:
+        asked.append(slice_ns)
+        return []
+
+    monkeypatch.setattr(runner._checks, "prepare", prepare)
+    monkeypatch.setattr(runner, "_obstacle", lambda *_: None)
+    Scripted.found = []
+    with runner._study.record.writing(tmp_path):
+        for _ in range(2):
+            runner.measure(Clock(), CELL, 3.0, 100.0)  # type: ignore[arg-type]  # a launch of this file
+    assert asked == [PILOT_SLICE_NS, USUAL_SLICE_NS]
+
+
+@pytest.mark.parametrize(("slice_ns", "fewest", "most"), [(20_000_000, 50, 1000), (1, 1, 1)])
+def test_a_slice_is_as_many_calls_as_fill_its_time(slice_ns: int, fewest: int, most: int) -> None:
+    resolved = resolve_engine(parse_engine("null"))
+    request = LoadRequest(source=SOURCE, artifact=None, target="cpu", threads=1, options=resolved.options)
+    key = ArmKey("null")
+    with Launch(1) as launch:
+        assert launch.start([ArmPlan(key, resolved, request)]) == []
+        launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), slice_ns)
+        samples = launch.run_slice(CELL.key, key, 1)
+    assert isinstance(samples, protocol.Samples)
+    assert fewest <= len(samples.samples_ns) <= most
+
+
+def test_the_rounds_of_a_launch_are_those_that_the_arm_with_the_most_asks_for() -> None:
+    steady, noisy = [[0.0, 0.001] * 20] * 3, [[0.1, -0.1] * 20] * 3
+    assert rounds_for_cell([steady, noisy], 10, 0.1) == rounds_for_cell([noisy], 10, 0.1) > 10
+
+
+def test_a_study_plans_a_cell_with_the_rounds_that_its_variances_ask_for() -> None:
+    ratios = {ArmKey("ort"): [[0.1, -0.1] * 20] * 3}
+    record = SimpleNamespace(ratios=lambda _: ratios, launches_of=lambda _: 3, excess=lambda *_: 2.0)
+    cost = SimpleNamespace(prepare_s=4.0, round_s=0.1)
+    study: Any = SimpleNamespace(
+        record=record,
+        _cells=SimpleNamespace(cost=lambda _: cost),
+        plan=SimpleNamespace(groups=[[CELL]], settings=SimpleNamespace(target=0.02)),
+        start_s=lambda _: 6.0,
+    )
+    assert Study._state(study, CELL).rounds == rounds_for_cell(ratios.values(), 10.0, 0.1) > 10
