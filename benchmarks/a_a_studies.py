@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import itertools
 import json
 import statistics
 import subprocess
@@ -74,11 +75,11 @@ def _alone(artifact: Path, until: float) -> float:
     key, cell = ArmKey("ort"), CellKey(model=MODEL, batch_size=1, threads=thread_limit())
     request = LoadRequest(source=source, artifact=str(artifact), target="cpu", threads=cell.threads)
     samples: list[int] = []
-    with Launch(1, cell.threads) as launch:
+    with Launch(1) as launch:
         launch.start([ArmPlan(key, engine, request)])
         launch.prepare(cell, [key], ReferenceOutputs("none", None), USUAL_SLICE_NS)
-        while time.perf_counter() < until:
-            outcome = launch.run_slice(cell, key)
+        for number in itertools.takewhile(lambda _: time.perf_counter() < until, itertools.count(1)):
+            outcome = launch.run_slice(cell, key, number)
             assert isinstance(outcome, protocol.Samples), outcome
             samples += outcome.samples_ns
     return statistics.median(samples)

@@ -82,12 +82,12 @@ def one_launch(engine: str, artifact: str, number: int, rounds: int) -> list[flo
     source = find_model(MODEL).source("random", 0)
     request = LoadRequest(source=source, artifact=artifact, target="cpu", threads=cell.threads)
     ratios = []
-    with Launch(number, cell.threads) as launch, OtherTool(engine, artifact) as other:
+    with Launch(number) as launch, OtherTool(engine, artifact) as other:
         launch.start([ArmPlan(key, resolved, request)])
         launch.prepare(cell, [key], ReferenceOutputs("none", None), ONE_CALL_NS)
         for index in range(rounds):
             first = other.slice_s(1) if index % 2 else None
-            outcome = launch.run_slice(cell, key)
+            outcome = launch.run_slice(cell, key, index + 1)
             assert isinstance(outcome, protocol.Samples), outcome
             other_s = other.slice_s(1) if first is None else first
             ratios.append(math.log(other_s / (statistics.fmean(outcome.samples_ns) / 1e9)))
@@ -106,11 +106,6 @@ def main() -> None:
     document: dict[str, Any] = {"tools": {}}
     if given.output.exists():
         document = json.loads(given.output.read_text(encoding="utf-8"))
-    document |= {
-        "machine": machine_line(describe_machine()),
-        "versions": own_versions(),
-        "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
-    }
     for engine, tool in TOOLS.items() if given.only is None else [(given.only, TOOLS[given.only])]:
         path = str(artifact.path)
         estimate = estimate_over_launches(
@@ -118,6 +113,9 @@ def main() -> None:
         )
         assert estimate
         document["tools"][tool] = {
+            "machine": machine_line(describe_machine()),
+            "versions": own_versions(),
+            "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
             "engine": engine,
             "ratio": estimate.value,
             "ci95": estimate.interval(),

@@ -37,6 +37,9 @@ def study(*words: str) -> dict[str, Any]:
     latency = summary.cells[0].arms[0].latency_ms
     assert latency
     return {
+        "machine": machine_line(describe_machine()),
+        "versions": own_versions(),
+        "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
         "command": " ".join(["ortbench compare", *words]),
         "time_s": run.time_s,
         "share_inside_calls": run.time_s["inside_calls"] / run.time_s["total"],
@@ -52,11 +55,6 @@ def main() -> None:
     parser.add_argument("--long", action="store_true")
     given = parser.parse_args()
     document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    document |= {
-        "machine": machine_line(describe_machine()),
-        "versions": own_versions(),
-        "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
-    }
     # A target that is never met: the studies shall use all their time.
     if given.long:
         document["twenty_minutes"] = study("--max-time", "20m", "--target", "0.01%")

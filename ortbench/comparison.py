@@ -70,7 +70,7 @@ class PlannedComparison:
     @property
     def spent(self) -> EarlierPart | None:
         """The earlier part, where it used all the time for measuring, so that only a profile is left to be made."""
-        return self.before if self.before and self.before.spent_s >= self.plan.settings.max_time_s else None
+        return self.before if self.before and self.before.used_s >= self.plan.settings.max_time_s else None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ortbench.results.folder import LAUNCHES_FILE, ROUNDS_FILE, read_run
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.likeness import differences
 from ortbench.results.schema import LaunchRecord, RoundRecord, Run
+from ortbench.runner.machine import DISTRIBUTIONS
 
 _OTHER_COMMIT = "it went on at another commit than it was begun at:"
 
@@ -27,9 +28,14 @@ class EarlierPart:
 
     @property
     def spent_s(self) -> float:
-        """Seconds of --max-time used so far; of a study that was killed, as far as the record tells."""
+        """Seconds since measuring began; of a study that was killed, as far as the record tells."""
         last = max((line.started_s + (line.wall_ns or 0) / 1e9 for line in self.rounds), default=0.0)
         return max(self.run.time_s.get("total", 0.0), last)
+
+    @property
+    def used_s(self) -> float:
+        """Seconds of --max-time used so far, which waiting for arms that hung and comparing outputs are not."""
+        return self.spent_s - self.run.time_s.get("lost", 0.0)
 
 
 def read_earlier(folder: Path) -> EarlierPart:
@@ -76,14 +82,16 @@ def check_same_study(before: EarlierPart, now: Run, folder: Path, *, may_be_spen
     now = msgspec.json.decode(msgspec.json.encode(now), type=Run)
     if now.artifact is None:
         now = msgspec.structs.replace(now, artifact=before.run.artifact, artifacts=before.run.artifacts)
-    if differing := differences(before.run, now):
+    # What engines tell of their own libraries once they are loaded is not known yet, and compared where it is.
+    known = {name: version for name, version in before.run.versions.items() if name in {*DISTRIBUTIONS, *now.versions}}
+    if differing := differences(msgspec.structs.replace(before.run, versions=known), now):
         command = shlex.join(before.run.command)
         raise UsageError(
             f"The study in '{folder}' cannot go on, since this is not the same study: {'; '.join(differing)}. "
             f"It was started as `{command}`; only --max-time and --target may differ."
         )
-    if before.spent_s >= now.settings["max_time_s"] and not may_be_spent:
+    if before.used_s >= now.settings["max_time_s"] and not may_be_spent:
         raise UsageError(
-            f"The study in '{folder}' has used {before.spent_s:.0f} s, all of its --max-time; "
+            f"The study in '{folder}' has used {before.used_s:.0f} s, all of its --max-time; "
             "give a longer --max-time to go on."
         )

@@ -62,7 +62,7 @@ class Study:
         run: what stands in run.json; replaced as the study goes on.
         reference: gives the expected outputs; None where no engine computes anything.
         observer: is told what happens.
-        spent_s: of --max-time, by an earlier part of this study.
+        spent_s: by an earlier part of this study, what is not of --max-time included.
         special_values: NaN, Inf and denormals in the model's weights and intermediate tensors; see `proving.py`.
     """
 
@@ -174,7 +174,7 @@ class Study:
         gpu = any(engine.target != "cpu" for engine in self.plan.engines)
         runner = RoundRunner(sentinel, self._began, gpu=gpu)
         self._cells = CellRunner(self, runner)
-        pilot_s = first_launch_seconds(self._cells_s - self.spent_s, len(self.plan.cells))
+        pilot_s = first_launch_seconds(max(0.0, self._remaining_s()), len(self.plan.cells))
         for index, group in enumerate(self.plan.groups):
             # A study that is continued may have all it wants of a group.
             seconds = {cell.key.id: pilot_s for cell in group if not self._has_enough(cell)}
