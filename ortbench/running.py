@@ -13,11 +13,12 @@ from ortbench.charts.diff_table import print_diff
 from ortbench.charts.explain_table import print_explanation
 from ortbench.charts.table import answer_console, print_summary
 from ortbench.comparison import CompareRequest, Comparison
-from ortbench.errors import OrtbenchError
+from ortbench.errors import OrtbenchError, UsageError
 from ortbench.progress import Progress
 from ortbench.results.change import change_between
+from ortbench.results.diff import RunDiff
 from ortbench.results.schema import Run
-from ortbench.results.study import load_results
+from ortbench.results.study import Results, load_results
 from ortbench.units import format_seconds
 
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
@@ -48,7 +49,7 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
         for line in lines:
             progress.say(line)
         comparison = api.compare(planned, progress)
-    change = change_between(old, comparison.results, anyway=True) if old else None
+    change = _change(old, comparison.results) if old else None
     if as_json:
         document = msgspec.to_builtins(comparison.summary) | ({"change": msgspec.to_builtins(change)} if change else {})
         if comparison.explanation:
@@ -70,6 +71,15 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
     if comparison.interrupted:
         return INTERRUPTED
     return DONE if comparison.complete else INCOMPLETE
+
+
+def _change(old: Results, new: Results) -> RunDiff | None:
+    """Return what changed; say why where the two are not to be compared, as what was just measured is worth showing."""
+    try:
+        return change_between(old, new)
+    except UsageError as error:
+        _tell(f"No change is shown: {error}")
+        return None
 
 
 def time_line(run: Run) -> str:

@@ -25,7 +25,7 @@ def change_between(old: Results, new: Results, *, anyway: bool = False) -> RunDi
     if passed_over and not anyway:
         raise UsageError(
             f"'{old.path}' and '{new.path}' are not comparable: {'; '.join(passed_over)}. "
-            "Measure both alike, or give --anyway to see them marked."
+            "Measure both alike, or see them marked by `ortbench diff --anyway`."
         )
     others = (
         differences(old.run, new.run) if old.run and new.run else ["a CSV does not say what was measured, and on what"]

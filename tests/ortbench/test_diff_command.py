@@ -97,7 +97,7 @@ def test_another_machine_is_refused_and_anyway_marked(ortbench: CommandLine, tmp
     assert (outcome.status, outcome.stdout) == (2, "")
     assert outcome.stderr == (
         f"Error: '{old}' and '{new}' are not comparable: the machine's cpu was test, is other. "
-        "Measure both alike, or give --anyway to see them marked.\n"
+        "Measure both alike, or see them marked by `ortbench diff --anyway`.\n"
     )
     outcome = ortbench("diff", old, new, "--anyway")
     assert outcome.status == 0

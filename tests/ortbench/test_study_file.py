@@ -93,6 +93,15 @@ def test_measuring_anew_says_what_changed(ortbench: CommandLine, model_file: Pat
     [cell] = document["change"]["cells"]
     assert [arm["engine"] for arm in cell["arms"]] == ["ort", "scripted[latency=2ms]"]
 
+    run = json.loads(Path("old/run.json").read_text(encoding="utf-8"))
+    run["machine"]["cpu"] = "another"
+    Path("old/run.json").write_text(json.dumps(run), encoding="utf-8")
+    outcome = ortbench("compare", "--against", "old", "--output", "newest", "--quiet")
+    assert outcome.status == 0
+    assert "old -> newest" not in outcome.stdout
+    assert "baseline ort" in outcome.stdout
+    assert "No change is shown: 'old' and 'newest' are not comparable: " in outcome.stderr
+
 
 def test_what_is_compared_with_must_be_there_before_anything_is_measured(ortbench: CommandLine) -> None:
     outcome = ortbench("compare", "--against", "nowhere", "--output", "new")
