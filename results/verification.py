@@ -127,7 +127,8 @@ def verify(  # noqa: PLR0913 - what was seen, of what was asked, and how it ende
 ) -> Verification:
     """Return who won.
 
-    All intervals hold for all candidates together in 95 %, and so for the one that is chosen by them.
+    Figures hold for all candidates together in 95 %, and so do the differences of all pairs of them, and with these
+    those from the one that is chosen by the same rounds.
 
     Args:
         tried: the candidates.
@@ -170,6 +171,8 @@ class _Tally:
         self._request = request
         self.ran = [one.name for one in tried if one.name in slices]
         self._confidence = together(len(self.ran))
+        # Who wins is not known beforehand: the differences of all pairs hold together, and so those from the winner.
+        self._of_pairs = together(math.comb(len(self.ran), 2))
         self._standings = Standings(observe(slices))
         self._latencies = Standings(observe(slices_by_name(rounds, "latency", items)))
         self._single = next((one for one in tried if one.single and one.name in slices), None)
@@ -188,7 +191,7 @@ class _Tally:
             measured=own,
             latency_ms=figure(self._latencies, one.name, "latency", self._confidence),
             over_predicted=_over(own, one.predicted),
-            advantage=ratio(self._standings, one.name, single.name, self._confidence) if single else None,
+            advantage=ratio(self._standings, one.name, single.name, self._of_pairs) if single else None,
             predicted_advantage=_predicted_advantage(one, single, self._request.objective) if single else None,
             verdict=self._verdict(one.name, winner),
         )
@@ -201,7 +204,7 @@ class _Tally:
             return "over the bound"
         if name == winner:
             return "best"
-        low, high = self._standings.difference(name, winner, self._confidence)
+        low, high = self._standings.difference(name, winner, self._of_pairs)
         if high <= _SAME:
             return "same"
         return "worse" if low > 0 else "inconclusive"

@@ -100,7 +100,7 @@ def test_what_won_in_measurement_is_recommended() -> None:
 
 
 def test_of_what_is_surely_the_same_the_fewest_instances_are_chosen() -> None:
-    found = verified({THIN: launches(30), FAT: launches(30.03, 20)})
+    found = verified({THIN: launches(30, 3), FAT: launches(30.03, 20)})
     assert [one.verdict for one in found.candidates] == ["best", "inconclusive"]
     found = verified({THIN: launches(30, 20), FAT: launches(30.03, 20)})
     assert (found.best, found.chosen, found.confirmed) == (THIN, FAT, True)
