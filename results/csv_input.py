@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -51,7 +52,9 @@ def summarize_csv_text(text: str, origin: str, default_model: str) -> Summary:
     try:
         columns = [column.strip() for column in reader.fieldnames or ()]
         reader.fieldnames = columns
-        raw_rows = list(reader)
+        _refuse_repeated(columns, origin)
+        # Rows are known by the line that they end on: blank lines are passed over, and quoted text may hold some.
+        raw_rows = [(reader.line_num, raw) for raw in reader]
     except csv.Error as error:
         raise ResultsError(f"'{origin}' is no CSV: {error}.") from error
     missing = [column for column in REQUIRED if column not in columns]
@@ -60,7 +63,7 @@ def summarize_csv_text(text: str, origin: str, default_model: str) -> Summary:
             f"'{origin}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
             f"expected at least {', '.join(REQUIRED)}."
         )
-    rows = [_row(raw, number, origin, default_model) for number, raw in enumerate(raw_rows, start=2)]
+    rows = [_row(raw, number, origin, default_model) for number, raw in raw_rows]
     if not rows:
         raise ResultsError(f"'{origin}' has no rows below its header.")
     _refuse_duplicates(rows, origin)
@@ -86,7 +89,7 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
         batch_size=cell.count("batch_size"),
         threads=cell.count("threads"),
         instances=cell.count("instances", 1),
-        mode=cell.text("mode", "single"),
+        mode=cell.mode(cell.count("instances", 1)),
         allocator=cell.text("allocator", "default"),
         load=cell.text("load", ""),
     )
@@ -139,6 +142,14 @@ class _Cells:
             raise self.error(column, "a whole number of at least 1")
         return int(value)
 
+    def mode(self, instances: int) -> str:
+        modes = ("single",) if instances == 1 else ("split", "stream")
+        value = self.text("mode", "single")
+        if value not in modes:
+            are = "there is one instance" if instances == 1 else f"there are {instances} instances"
+            raise self.error("mode", f"one of [{', '.join(modes)}], as {are}")
+        return value
+
     def number(self, column: str, *, required: bool = False, zero: bool = False) -> float | None:
         value = self.text(column, "")
         if not value and not required:
@@ -150,6 +161,12 @@ class _Cells:
         if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
             raise self.error(column, "a number that is not negative" if zero else "a positive number")
         return number
+
+
+def _refuse_repeated(columns: list[str], origin: str) -> None:
+    repeated = [column for column, count in Counter(columns).items() if count > 1 and column]
+    if repeated:
+        raise ResultsError(f"'{origin}' has the column {repeated[0]} more than once.")
 
 
 def _refuse_duplicates(rows: list[_Row], origin: str) -> None:

@@ -81,48 +81,13 @@ def fastest_plan(profile: Profile, threads: int, batch_size: int) -> Plan | None
     if math.isinf(latency):
         return None
     fast_enough = [place for place, own in profile.items() if own <= latency]
-    return _plan(profile, _fewest(fast_enough, threads, batch_size))
-
-
-def widest_plan(profile: Profile, threads: int, batch_size: int, max_latency_ms: float = math.inf) -> Plan | None:
-    """Return the plan with the largest throughput whose instances all keep to `max_latency_ms`; None without one.
-
-    Every instance runs its own batches without waiting for the others; of equal plans one with fewer instances is
-    taken.
-    """
-    import numpy as np
-
-    rates = {
-        place: place[1] * 1000 / latency
-        for place, latency in profile.items()
-        if latency <= max_latency_ms and place[0] <= threads and place[1] <= batch_size
-    }
-    # What an instance too many must at least bring, so that of equal plans the one with fewer instances is taken.
-    toll = 1e-9 * max(rates.values(), default=0.0)
-    best = np.full((threads + 1, batch_size + 1), -np.inf)
-    best[:, 0] = 0.0
-    last = np.zeros((threads + 1, batch_size + 1, 2), dtype=np.int64)
-    for total in range(1, threads + 1):
-        for (own_threads, items), rate in rates.items():
-            if own_threads <= total:
-                candidate = best[total - own_threads, : batch_size + 1 - items] + (rate - toll)
-                better = np.flatnonzero(candidate > best[total, items:]) + items
-                best[total, better] = candidate[better - items]
-                last[total, better] = own_threads, items
-    if np.isinf(best[threads, batch_size]):
-        return None
-    chosen: list[Instance] = []
-    while batch_size:
-        own_threads, items = map(int, last[threads, batch_size])
-        chosen.append((own_threads, items))
-        threads, batch_size = threads - own_threads, batch_size - items
-    return _plan(profile, chosen)
+    return plan_of(profile, _fewest(fast_enough, threads, batch_size))
 
 
 def uniform_plans(profile: Profile, threads: int, batch_size: int) -> list[Plan]:
     """Return every plan of equal instances that uses a measured place, the fastest first."""
     plans = [
-        _plan(profile, [place] * count)
+        plan_of(profile, [place] * count)
         for place in profile
         if batch_size % place[1] == 0 and (count := batch_size // place[1]) * place[0] <= threads
     ]
@@ -168,7 +133,8 @@ def _fewest(places: Iterable[Instance], threads: int, batch_size: int) -> list[I
     return chosen
 
 
-def _plan(profile: Profile, instances: list[Instance]) -> Plan:
+def plan_of(profile: Profile, instances: list[Instance]) -> Plan:
+    """Return the plan of these instances, each at a measured place."""
     return Plan(
         latency_ms=max(profile[place] for place in instances),
         throughput_per_s=math.fsum(place[1] * 1000 / profile[place] for place in instances),

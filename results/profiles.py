@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ortbench.errors import ResultsError, UsageError, expected_one_of
 from ortbench.results.plan import Instance, Profile
 from ortbench.results.schema import CellKey
-from ortbench.results.summary import Summary
+from ortbench.results.summary import ArmSummary, CellSummary, Summary
 
 Objective = Literal["latency", "throughput"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput")
@@ -25,20 +25,34 @@ class Measured:
     Attributes:
         alone: with no other instance beside it.
         divided: beside others that divide a batch with it; `streaming`: beside others with batches of their own.
+            Of several numbers of instances the figures are those of the most, which have the most company.
+        uniform: mode -> (threads, batch size), number of instances -> latency in ms, as equal instances were measured.
+        unable: (threads, batch size) that was tried and gave no figure that counts; nothing is assumed there.
     """
 
     alone: dict[Instance, float] = field(default_factory=dict)
     divided: dict[Instance, float] = field(default_factory=dict)
     streaming: dict[Instance, float] = field(default_factory=dict)
+    uniform: dict[str, dict[tuple[Instance, int], float]] = field(default_factory=dict)
+    unable: frozenset[Instance] = frozenset()
 
     def beside_others(self, objective: Objective) -> dict[Instance, float]:
         """Return what an instance takes in company: as measured there, in the objective's mode first; else alone."""
-        first, second = (self.divided, self.streaming) if objective == "latency" else (self.streaming, self.divided)
+        first, second = self._in_company(objective)
         return self.alone | second | first
 
-    def map(self, change: Callable[[Profile], dict[Instance, float]]) -> Measured:
-        """Return all three, changed."""
-        return Measured(change(self.alone), change(self.divided), change(self.streaming))
+    def together(self, objective: Objective) -> dict[tuple[Instance, int], float]:
+        """Return what so many equal instances were measured to take, in the objective's mode first."""
+        first, second = ("split", "stream") if objective == "latency" else ("stream", "split")
+        return self.uniform.get(second, {}) | self.uniform.get(first, {})
+
+    def interpolated(self) -> Measured:
+        """Return the same with the batch sizes between measured ones filled, but for those that were tried in vain."""
+        filled = [interpolate(profile, self.unable) for profile in (self.alone, self.divided, self.streaming)]
+        return Measured(*filled, uniform=self.uniform, unable=self.unable)
+
+    def _in_company(self, objective: Objective) -> tuple[Profile, Profile]:
+        return (self.divided, self.streaming) if objective == "latency" else (self.streaming, self.divided)
 
 
 def gather_profiles(summary: Summary, engine: str | None = None) -> dict[Configuration, Measured]:
@@ -64,25 +78,41 @@ def gather_profiles(summary: Summary, engine: str | None = None) -> dict[Configu
     profiles: dict[Configuration, Measured] = {}
     for cell in sorted(cells, key=lambda cell: cell.instances):
         for arm in cell.arms:
-            wanted = not arm.twin and engine in (None, arm.engine)
-            if wanted and arm.status == "ok" and arm.latency_ms is not None and arm.latency_ms.median > 0:
-                measured = profiles.setdefault((arm.engine, cell.allocator), Measured())
-                # Of several numbers of instances the largest counts: it has the most company.
-                profile = {"single": measured.alone, "split": measured.divided}.get(cell.mode, measured.streaming)
-                size = -(-cell.batch_size // cell.instances) if cell.mode == "split" else cell.batch_size
-                profile[cell.threads, size] = arm.latency_ms.median
-    return profiles
+            if not arm.twin and engine in (None, arm.engine):
+                name = (arm.engine, cell.allocator)
+                profiles[name] = _with(profiles.get(name, Measured()), cell, arm)
+    return {name: measured for name, measured in profiles.items() if measured.beside_others("latency")}
 
 
-def interpolate(profile: Profile) -> dict[tuple[int, int], float]:
-    """Fill the batch sizes between two measured ones of the same thread count, on the straight line between them."""
+def _with(measured: Measured, cell: CellSummary, arm: ArmSummary) -> Measured:
+    """Return what is known with one cell more; of several numbers of instances the last counts beside others."""
+    size = -(-cell.batch_size // cell.instances) if cell.mode == "split" else cell.batch_size
+    place = cell.threads, size
+    if arm.status != "ok" or arm.latency_ms is None or arm.latency_ms.median <= 0:
+        return replace(measured, unable=measured.unable | {place})
+    latency = arm.latency_ms.median
+    profile = {"single": measured.alone, "split": measured.divided}.get(cell.mode, measured.streaming)
+    profile[place] = latency
+    if cell.mode == "stream" or (cell.mode == "split" and cell.batch_size % cell.instances == 0):
+        measured.uniform.setdefault(cell.mode, {})[place, cell.instances] = latency
+    return measured
+
+
+def interpolate(profile: Profile, unable: Container[Instance] = ()) -> dict[Instance, float]:
+    """Fill the batch sizes between two measured ones of the same thread count, on the straight line between them.
+
+    Args:
+        profile: what was measured.
+        unable: what was tried in vain; nothing is assumed there.
+    """
     filled = dict(profile)
     for threads in {place[0] for place in profile}:
         sizes = sorted(size for own, size in profile if own == threads)
         for low, high in itertools.pairwise(sizes):
             start, end = profile[threads, low], profile[threads, high]
             for size in range(low + 1, high):
-                filled[threads, size] = start + (end - start) * (size - low) / (high - low)
+                if (threads, size) not in unable:
+                    filled[threads, size] = start + (end - start) * (size - low) / (high - low)
     return filled
 
 

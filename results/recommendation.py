@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from ortbench.errors import ResultsError
-from ortbench.results.plan import Instance, Plan, Profile, fastest_plan, widest_plan
-from ortbench.results.profiles import Configuration, Measured, Objective, gather_profiles, interpolate
+from ortbench.results.plan import Instance, Plan, Profile, fastest_plan, plan_of
+from ortbench.results.plan_throughput import widest_plan
+from ortbench.results.profiles import Configuration, Measured, Objective, gather_profiles
 from ortbench.results.summary import Summary
 
 ISOLATED = (
@@ -87,15 +88,16 @@ def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
         ResultsError: the results hold several models or precisions, or nothing that makes this batch.
     """
     profiles = gather_profiles(summary, request.engine)
-    if request.interpolate:
-        profiles = {name: measured.map(interpolate) for name, measured in profiles.items()}
-    found = _plans(profiles, request, request.max_latency_ms)
+    filled = {name: one.interpolated() for name, one in profiles.items()} if request.interpolate else profiles
+    objective = request.objective
+    found = _plans(filled, request, request.max_latency_ms)
     bounded = None if math.isinf(request.max_latency_ms) else bool(found)
     if not found:
-        found = _plans(profiles, msgspec.structs.replace(request, objective="latency"), math.inf)
+        objective = "latency"
+        found = _plans(filled, msgspec.structs.replace(request, objective=objective), math.inf)
     if not found:
-        raise ResultsError(_impossible(profiles, request))
-    name, plan = min(found.items(), key=lambda item: _rank(item[1], request.objective))
+        raise ResultsError(_impossible(filled, request))
+    name, plan = min(found.items(), key=lambda item: _rank(item[1], objective))
     return _recommendation(name, plan, profiles[name], request, bounded=bounded)
 
 
@@ -109,20 +111,38 @@ def _plans(
 def best_plan(measured: Measured, request: PlanRequest, max_latency_ms: float = math.inf) -> Plan | None:
     """Return the best plan of one engine with one allocator; None where there is none.
 
-    Several instances are planned from what they take beside others, where that was measured; a single one from what
-    it takes alone.
+    Several instances are planned from what they take beside others, where that was measured; equal ones that were
+    measured in just that number from what they took there; a single one from what it takes alone.
     """
 
     def within(profile: Profile) -> dict[Instance, float]:
         return {place: latency for place, latency in profile.items() if latency <= max_latency_ms}
 
     search = fastest_plan if request.objective == "latency" else widest_plan
-    several = search(within(measured.beside_others(request.objective)), request.threads, request.batch_size)
-    plans = [several] if several else []
-    for place, latency in within(measured.alone).items():
-        if place[0] <= request.threads and place[1] == request.batch_size:
-            plans.append(Plan(latency, request.batch_size * 1000 / latency, {place: 1}))
+    # What makes the whole batch by itself has no company.
+    parts = {
+        place: latency
+        for place, latency in within(measured.beside_others(request.objective)).items()
+        if place[1] < request.batch_size
+    }
+    several = search(parts, request.threads, request.batch_size)
+    uniform = as_measured(measured, request)
+    # Where equal instances were measured in just this number, that counts, whether it is more or less.
+    known = several and len(several.instances) == 1 and several.instances.keys() <= uniform.keys()
+    plans = [several] if several and not known else []
+    plans += [plan_of(uniform, [place] * (request.batch_size // place[1])) for place in within(uniform)]
+    whole = [place for place in within(measured.alone) if place[1] == request.batch_size]
+    plans += [plan_of(measured.alone, [place]) for place in whole if place[0] <= request.threads]
     return min(plans, key=lambda plan: _rank(plan, request.objective), default=None)
+
+
+def as_measured(measured: Measured, request: PlanRequest) -> dict[Instance, float]:
+    """Return the places that make the batch in equal instances, and what just so many were measured to take."""
+    return {
+        place: latency
+        for (place, count), latency in measured.together(request.objective).items()
+        if place[1] * count == request.batch_size and place[0] * count <= request.threads
+    }
 
 
 def _rank(plan: Plan, objective: Objective) -> tuple[float, int]:

@@ -10,8 +10,8 @@ import msgspec
 
 from ortbench.results.contest import slices_by_name, together
 from ortbench.results.plan import Instance, Plan, uniform_plans
-from ortbench.results.profiles import Measured, interpolate
-from ortbench.results.recommendation import Instances, PlanRequest, Recommendation
+from ortbench.results.profiles import Measured
+from ortbench.results.recommendation import Instances, PlanRequest, Recommendation, as_measured
 from ortbench.results.schema import RoundRecord
 from ortbench.results.standings import Figure, Standings, figure, observe, ratio
 
@@ -103,7 +103,8 @@ def candidates(found: Recommendation, measured: Measured, request: PlanRequest) 
         recommended=True,
         single=_is_single(found.instances, request),
     )
-    profile = (measured.map(interpolate) if request.interpolate else measured).beside_others(request.objective)
+    filled = measured.interpolated() if request.interpolate else measured
+    profile = filled.beside_others(request.objective) | as_measured(filled, request)
     uniform = uniform_plans(profile, request.threads, request.batch_size)
     others = [_candidate(plan, request) for plan in _ranked(uniform, request) if plan.count > 1]
     single = Candidate(

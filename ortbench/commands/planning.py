@@ -22,7 +22,9 @@ def plan(
     objective: Annotated[
         str, typer.Option(help="latency (of the slowest instance) or throughput (of all).")
     ] = "latency",
-    max_latency: Annotated[str | None, typer.Option(help="No instance may take longer, e.g. 50ms.")] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="The median call of no instance may take longer, e.g. 50ms.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="Only this engine.  [default: the best of all]")] = None,
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Assume straight lines between measured batch sizes.")
@@ -69,16 +71,23 @@ def plan(
             verified = verify_plan(Path(results), request, found, seconds, progress.say)
         document["verification"] = msgspec.to_builtins(verified)
         lines += ["", *verification_lines(verified)]
-        status = _status(verified, status)
+        status = exit_status(verified, status)
     answer(document, lines, as_json=as_json)
     raise typer.Exit(status)
 
 
-def _status(verified: Verification, planned: int) -> int:
-    """Return the exit status: interrupted, nothing keeps the bound, some candidate failed, or done."""
+def exit_status(verified: Verification, planned: int) -> int:
+    """Return the exit status: interrupted, nothing keeps the bound, some candidate failed, or done.
+
+    Args:
+        verified: what was measured.
+        planned: the exit status of the plan alone, for where nothing was measured.
+    """
     if verified.state == "interrupted":
         return INTERRUPTED
     if verified.best is None and any(one.measured for one in verified.candidates):
         return CHECK_FAILED
-    failed = any(one.verdict == "failed" for one in verified.candidates)
-    return INCOMPLETE if failed else planned
+    if any(one.verdict == "failed" for one in verified.candidates):
+        return INCOMPLETE
+    # What keeps the bound in measurement does, whatever the prediction was.
+    return DONE if verified.best else planned

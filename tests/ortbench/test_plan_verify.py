@@ -6,15 +6,20 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from ortbench.api import plan_comparison
+from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, INTERRUPTED
+from ortbench.commands.planning import exit_status
 from ortbench.comparison import CompareRequest
 from ortbench.results.folder import RUN_FILE, write_json
 from ortbench.results.journal import Journal
 from ortbench.results.schema import ArtifactRecord
+from ortbench.results.standings import Figure
+from ortbench.results.verification import Candidate, Outcome, Verification, Verified
 from ortbench.run_record import new_run
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.outcome import with_artifacts
@@ -78,6 +83,36 @@ def test_a_plan_is_measured_against_its_alternatives_in_the_same_rounds(ortbench
     assert f"\n{FAT}" in outcome.stdout
     assert "\nbest        " in outcome.stdout
     assert "launch 1: " in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("state", "best", "verdicts", "planned", "expected"),
+    [
+        ("complete", THIN, ("best", "worse"), DONE, DONE),
+        # Measured, it keeps the bound that it was predicted to miss.
+        ("complete", THIN, ("best", "worse"), CHECK_FAILED, DONE),
+        ("complete", THIN, ("best", "failed"), CHECK_FAILED, INCOMPLETE),
+        ("complete", None, ("over the bound", "over the bound"), DONE, CHECK_FAILED),
+        ("complete", None, ("failed", "failed"), DONE, INCOMPLETE),
+        ("interrupted", THIN, ("best", "failed"), DONE, INTERRUPTED),
+    ],
+)
+def test_what_was_measured_decides_on_the_exit_status(
+    state: str, best: str | None, verdicts: Sequence[Outcome], planned: int, expected: int
+) -> None:
+    candidates = tuple(
+        Verified(
+            candidate=Candidate(name=name, instances=(), predicted=None),
+            measured=None if verdict == "failed" else Figure(value=1.0, ci95=(0.9, 1.1)),
+            verdict=verdict,
+        )
+        for name, verdict in zip((THIN, FAT), verdicts, strict=True)
+    )
+    found = Verification(
+        state=state, best=best, chosen=best, confirmed=True, objective="latency", launches=1, rounds=3,
+        candidates=candidates,
+    )  # fmt: skip
+    assert exit_status(found, planned) == expected
 
 
 @needs_two_cpus

@@ -73,6 +73,15 @@ def test_unknown_columns_are_ignored_with_a_note() -> None:
         (f"{HEADER}\na,1,two,5\n", "'x.csv' row 2: expected threads to be "
          "a whole number of at least 1, but got 'two'."),
         (f"{HEADER}\n,1,1,5\n", "'x.csv' row 2: expected engine to be a name, but got ''."),
+        (f"{HEADER},instances\na,1,1,5,2\n", "'x.csv' row 2: expected mode to be one of [split, stream], as there are "
+         "2 instances, but got ''."),
+        (f"{HEADER},instances,mode\na,1,1,5,2,single\n", "'x.csv' row 2: expected mode to be one of [split, stream], "
+         "as there are 2 instances, but got 'single'."),
+        (f"{HEADER},mode\na,1,1,5,parallel\n", "'x.csv' row 2: expected mode to be one of [single], as there is one "
+         "instance, but got 'parallel'."),
+        (f"{HEADER},threads\na,1,1,5,2\n", "'x.csv' has the column threads more than once."),
+        (f"{HEADER}\n\na,1,1,5\n\nb,1,1,fast\n", "'x.csv' row 5: expected latency_ms to be "
+         "a positive number, but got 'fast'."),
         (f"{HEADER}\na,1,1,5\na,1,1,6\n", "'x.csv' row 3: the column engine repeats the point of row 2 "
          "(a, batch size 1, threads 1)."),
         (f"{HEADER}\na,1,1,5,6\n", "'x.csv' row 2 has more cells than the header has columns."),

@@ -16,8 +16,8 @@ from ortbench.results.plan import (
     fastest_plan,
     smallest_latencies,
     uniform_plans,
-    widest_plan,
 )
+from ortbench.results.plan_throughput import widest_plan
 
 PLACES = st.tuples(st.integers(1, 4), st.integers(1, 5))
 # Few different latencies, so that ties are common.
@@ -88,6 +88,25 @@ def test_the_widest_plan_is_the_one_that_trying_everything_finds(
     best = max(map(rate, choices))
     assert math.isclose(plan.throughput_per_s, best)
     assert plan.count == min(len(chosen) for chosen in choices if math.isclose(rate(chosen), best))
+
+
+@given(MANY, st.integers(1, 16), st.integers(1, 300))
+def test_the_widest_plan_is_the_one_of_adding_one_instance_after_the_other(
+    profile: Profile, threads: int, batch_size: int
+) -> None:
+    """Beyond a block of batch sizes, where trying everything would take too long."""
+    rates = {place: place[1] * 1000 / latency for place, latency in profile.items()}
+    best = [[0.0] + [-math.inf] * batch_size for _ in range(threads + 1)]
+    for total, (size, (place, rate)) in itertools.product(
+        range(1, threads + 1), itertools.product(range(1, batch_size + 1), rates.items())
+    ):
+        if place[0] <= total and place[1] <= size:
+            best[total][size] = max(best[total][size], best[total - place[0]][size - place[1]] + rate)
+    plan = widest_plan(profile, threads, batch_size)
+    assert (plan is None) == math.isinf(best[threads][batch_size])
+    if plan is not None:
+        check_feasible(plan, profile, threads, batch_size)
+        assert math.isclose(plan.throughput_per_s, best[threads][batch_size])
 
 
 @given(MANY, st.integers(1, 16), st.integers(1, 64))

@@ -23,7 +23,12 @@ def summary(tmp_path: Path, rows: str) -> Summary:
 def test_instances_are_known_alone_dividing_a_batch_and_streaming(tmp_path: Path) -> None:
     rows = "a,2,1,20,1,single\na,4,1,26,2,split\na,2,1,24,2,stream\n"
     assert gather_profiles(summary(tmp_path, rows)) == {
-        ("a", "default"): Measured(alone={(1, 2): 20}, divided={(1, 2): 26}, streaming={(1, 2): 24})
+        ("a", "default"): Measured(
+            alone={(1, 2): 20},
+            divided={(1, 2): 26},
+            streaming={(1, 2): 24},
+            uniform={"split": {((1, 2), 2): 26}, "stream": {((1, 2), 2): 24}},
+        )
     }
 
 
@@ -63,3 +68,33 @@ def test_one_that_runs_alone_is_planned_from_what_it_takes_alone(tmp_path: Path)
     rows = "a,2,1,20,1,single\na,2,1,26,2,stream\n"
     found = recommend(summary(tmp_path, rows), PlanRequest(threads=1, batch_size=2))
     assert found.latency_ms == 20
+
+
+@pytest.mark.parametrize(("two", "expected"), [(24, 24), (32, 32)])
+def test_equal_instances_that_were_measured_in_just_that_number_count_as_they_were(
+    tmp_path: Path, two: float, expected: float
+) -> None:
+    rows = f"a,4,1,{two},2,split\na,8,1,28,4,split\n"
+    found = recommend(summary(tmp_path, rows), PlanRequest(threads=4, batch_size=4))
+    assert (found.latency_ms, found.notes) == (expected, (TOGETHER,))
+    assert recommend(summary(tmp_path, rows), PlanRequest(threads=4, batch_size=6)).latency_ms == 28
+
+
+def test_what_makes_the_whole_batch_is_not_planned_from_what_it_takes_in_company(tmp_path: Path) -> None:
+    rows = "a,4,2,50,1,single\na,4,2,30,2,stream\na,2,1,40,1,single\n"
+    found = recommend(summary(tmp_path, rows), PlanRequest(threads=2, batch_size=4))
+    assert (found.latency_ms, sum(group.count for group in found.instances)) == (40, 2)
+
+
+def test_a_size_that_was_tried_in_vain_is_not_filled(tmp_path: Path) -> None:
+    head = "engine,batch_size,threads,latency_ms,status\n"
+    path = tmp_path / "profile.csv"
+    path.write_text(head + "a,2,1,20,ok\na,3,1,,failed\na,5,1,50,ok\n", encoding="utf-8")
+    measured = gather_profiles(summarize_csv(path))["a", "default"]
+    assert measured.interpolated().alone == {(1, 2): 20, (1, 4): 40, (1, 5): 50}
+
+
+def test_an_engine_without_any_figure_is_no_engine_to_plan(tmp_path: Path) -> None:
+    path = tmp_path / "profile.csv"
+    path.write_text("engine,batch_size,threads,latency_ms,status\na,2,1,,failed\nb,2,1,20,ok\n", encoding="utf-8")
+    assert list(gather_profiles(summarize_csv(path))) == [("b", "default")]

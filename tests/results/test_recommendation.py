@@ -75,6 +75,21 @@ def test_a_missing_size_is_not_invented_unless_asked_for(tmp_path: Path) -> None
     assert found.notes == (INTERPOLATED,)
 
 
+def test_a_single_instance_that_was_interpolated_was_not_measured(tmp_path: Path) -> None:
+    sparse = summary(tmp_path, "a,2,1,20\na,4,1,40\n")
+    found = recommend(sparse, PlanRequest(threads=1, batch_size=3, interpolate=True))
+    assert (found.single_instance_latency_ms, found.speedup) == (None, None)
+
+
+def test_of_engines_that_all_miss_the_bound_the_fastest_is_given_whatever_the_objective(tmp_path: Path) -> None:
+    rows = "slow,1,1,10\nslow,2,2,12\nfast,2,1,11\n"
+    request = PlanRequest(threads=2, batch_size=2, objective="throughput", max_latency_ms=5)
+    found = recommend(summary(tmp_path, rows), request)
+    assert (found.engine, found.latency_ms, found.keeps_max_latency) == ("slow", 10, False)
+    wider = "slow,1,1,10\nfast,2,1,9\n"
+    assert recommend(summary(tmp_path, wider), request).engine == "fast"
+
+
 def test_nothing_is_assumed_beyond_what_was_measured() -> None:
     assert interpolate({(1, 2): 20.0, (1, 4): 40.0, (2, 3): 5.0}) == {
         (1, 2): 20.0, (1, 3): 30.0, (1, 4): 40.0, (2, 3): 5.0,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ortbench.results.race import Setting
 from ortbench.results.schema import RoundRecord
+from ortbench.runner.budget import min_rounds
 
 # As measured on a shared machine of two CPUs (docs/statistics.md).
 LAUNCH_SPREAD = 0.007
@@ -43,11 +44,13 @@ class SimulatedHeat:
             # The cold call, two to warm up, one for the busy threads.
             track.now += 4 * track.call_s(one)
         began, count = track.now, 0
-        while able and (
-            count < 2
-            or (count < 3 and (track.now - began) / count < 5)
-            or (track.now - began < seconds and track.now < deadline)
-        ):
+        # As a bout's rounds are: past the deadline none begins but the first.
+        while able:
+            spent = track.now - began
+            typical = spent / count if count else 0.0
+            enough = count >= max(2, min_rounds(typical)) and spent + typical / 2 > seconds
+            if enough or (count and track.now + typical > deadline):
+                return
             track.round += 1
             count += 1
             self.rounds += [self._slice(one) for one in able]
