@@ -76,27 +76,36 @@ def verify_plan(
     """
     planned = plan_like(results, found, say)
     measured = gather_profiles(load_summary(results), found.engine)[found.engine, found.allocator]
-    tried = _fitting(candidates(found, measured, request))
+    tried, too_wide = _fitting(candidates(found, measured, request))
+    notes = [*_notes(results, planned), *too_wide]
+
+    def keep(seen: Repeated, *, over: bool = False) -> Verification:
+        interrupted = seen.interrupted or not over
+        verification = verify(tried, seen.rounds, seen.failures, request, notes, interrupted=interrupted)
+        _keep(results, found, verification, seen)
+        return verification
+
     with contest(planned.plan, say) as (running, maker):
-        seen = repeat(running, maker.make([_configuration(one, found) for one in tried]), max_time_s, say)
+        contestants = maker.make([_configuration(one, found) for one in tried])
+        # After each launch, so that whatever ends this loses one at most.
+        seen = repeat(running, contestants, max_time_s, say, keep)
         if seen.interrupted:
             ignore_interruptions()
-    notes = _notes(results, planned)
-    verification = verify(tried, seen.rounds, seen.failures, request, notes, interrupted=seen.interrupted)
-    _keep(results, found, verification, seen)
-    return verification
+    return keep(seen, over=True)
 
 
-def _fitting(tried: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that fit on this machine's CPUs."""
+def _fitting(tried: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
+    """Return the candidates that fit on this machine's CPUs, and a note of those that do not."""
     limit = thread_limit()
     recommended = next(one for one in tried if one.recommended)
-    if (threads := sum(count for count, _ in recommended.places)) > limit:
+    if recommended.threads > limit:
         raise UsageError(
-            f"The plan uses {threads} threads, but this process may use {limit} CPUs. Leave --verify out, or plan with "
-            f"--threads {limit}."
+            f"The plan uses {recommended.threads} threads, but this process may use {limit} CPUs. Leave --verify out, "
+            f"or plan with --threads {limit}."
         )
-    return [one for one in tried if sum(count for count, _ in one.places) <= limit]
+    too_wide = [one.name for one in tried if one.threads > limit]
+    note = f"not measured, as this process may use {limit} CPUs: {'; '.join(too_wide)}"
+    return [one for one in tried if one.threads <= limit], [note] if too_wide else []
 
 
 def _configuration(one: Candidate, found: Recommendation) -> Configuration:

@@ -44,6 +44,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return sum(group.count for group in self.instances)
 
     @property
+    def threads(self) -> int:
+        """Of all instances together."""
+        return sum(group.threads * group.count for group in self.instances)
+
+    @property
     def places(self) -> list[Instance]:
         """(threads, items) of every instance."""
         return [(group.threads, group.batch_size) for group in self.instances for _ in range(group.count)]
@@ -159,7 +164,7 @@ def verify(  # noqa: PLR0913 - what was seen, of what was asked, and how it ende
         launches=len({line.launch for line in rounds}),
         rounds=len({(line.launch, line.round) for line in rounds}),
         candidates=verified,
-        notes=tuple(notes),
+        notes=(*notes, *tally.notes(winner)),
     )
 
 
@@ -182,6 +187,13 @@ class _Tally:
         """Return the best of those that keep the bound on latency."""
         able = [name for name in self.ran if self._keeps(name)]
         return min(able, key=self._standings.value, default=None)
+
+    def notes(self, winner: str | None) -> list[str]:
+        """Say where the bound on latency is kept by the figure, but not by its interval."""
+        bound = math.log(self._request.max_latency_ms * 1e6)
+        if winner is None or self._latencies.usual.interval(winner, self._confidence)[1] <= bound:
+            return []
+        return [f"the interval of the latency of {winner} reaches beyond --max-latency"]
 
     def verified(self, one: Candidate, winner: str | None) -> Verified:
         """Return what one that ran did."""

@@ -31,20 +31,34 @@ class Repeated:
 
 
 def repeat(
-    contest: Contest, contestants: Sequence[Contestant], max_time_s: float, say: Callable[[str], None]
+    contest: Contest,
+    contestants: Sequence[Contestant],
+    max_time_s: float,
+    say: Callable[[str], None],
+    keep: Callable[[Repeated], None],
 ) -> Repeated:
     """Run launches of all contestants for so many seconds, at least one; an interruption ends it early.
 
     Who fails takes no part in the launches that follow.
+
+    Args:
+        contest: runs launches.
+        contestants: all of them side by side.
+        max_time_s: launches included, without the time for which one that hung was waited for.
+        say: is told how far it is.
+        keep: is given what there is after each launch.
     """
     began, found, seconds = time.perf_counter(), Repeated(), _LEAST_ROUNDS_S
     try:
         while running := [one for one in contestants if one.engine not in found.failures]:
-            launched = time.perf_counter()
+            launched, lost_s = time.perf_counter(), contest.lost_s
             _launch(contest, running, seconds, found)
+            keep(found)
             left_s = max_time_s + contest.lost_s - (time.perf_counter() - began)
             say(f"launch {found.launches}: {len(found.rounds)} slices so far, {max(left_s, 0):.0f} s left")
-            overhead_s = max(time.perf_counter() - launched - seconds, 0.0)
+            # Who hung takes no further part, and will not be waited for again.
+            took_s = time.perf_counter() - launched - (contest.lost_s - lost_s)
+            overhead_s = max(took_s - seconds, 0.0)
             if left_s < overhead_s + _LEAST_ROUNDS_S:
                 break
             seconds = max(_LEAST_ROUNDS_S, max_time_s / _WANTED_LAUNCHES - overhead_s)

@@ -14,7 +14,7 @@ from ortbench.results.schema import RoundRecord
 from ortbench.runner.configurations import ContestantMaker
 from ortbench.runner.contest import Bout, Contest, Contestant
 from ortbench.runner.memory import available_mib
-from ortbench.runner.tuner import MOST_TOGETHER
+from ortbench.runner.tuner import FEWEST_TOGETHER, MOST_TOGETHER
 
 # Before any was seen: what two processes with PyTorch and ResNet50 take.
 _FIRST_GUESS_MIB = 2000.0
@@ -53,7 +53,14 @@ class ContestHeat:
     @property
     def failures(self) -> dict[str, str]:
         """Why each that failed did."""
-        return {self.names[place]: reason for place, reason in self.bout.failures.items()}
+        failures = {self.names[place]: reason for place, reason in self.bout.failures.items()}
+        return {name: reason for name, reason in failures.items() if name not in self.crowded}
+
+    @property
+    def crowded(self) -> set[str]:
+        """Those that were skipped beside more than one other group: in memory there may be room beside fewer."""
+        skipped = {self.names[one.engine, one.cell] for one in self.bout.records if one.status == "skipped"}
+        return skipped if len({one.key for one in self.contestants.values()}) > FEWEST_TOGETHER else set()
 
     def run(self, stage: Sequence[Setting], seconds: float, deadline: float) -> None:
         """Make settings ready and run rounds of them."""
@@ -76,7 +83,7 @@ class ContestTrack:
     def together(self, largest_mib: float | None) -> int:
         """Return how many groups of processes fit into memory at once."""
         usable_mib = _SHARE_OF_MEMORY * available_mib()
-        return max(2, min(MOST_TOGETHER, int(usable_mib / max(largest_mib or _FIRST_GUESS_MIB, 1.0))))
+        return max(FEWEST_TOGETHER, min(MOST_TOGETHER, int(usable_mib / max(largest_mib or _FIRST_GUESS_MIB, 1.0))))
 
     @contextmanager
     def heat(self, groups: Sequence[Sequence[Setting]]) -> Iterator[ContestHeat]:

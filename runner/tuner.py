@@ -18,6 +18,8 @@ from ortbench.results.screening import families_of, next_families
 
 # Side by side at most: what is parked still takes memory, and a round gets long.
 MOST_TOGETHER = 6
+# The leader and one that is compared with it.
+FEWEST_TOGETHER = 2
 _SCREENING_S = 2.0
 _LEAST_RACING_S = 3.0
 # What screening may use before those that are promising have raced.
@@ -32,6 +34,7 @@ class Heat(Protocol):
     Attributes:
         rounds: a line for each slice so far; `engine` is the setting's name.
         memory_mib, failures: by the setting's name.
+        crowded: settings for which the others left too little memory.
         start_s: what starting the processes took.
     """
 
@@ -47,6 +50,10 @@ class Heat(Protocol):
 
     @property
     def failures(self) -> dict[str, str]:
+        """See above."""
+
+    @property
+    def crowded(self) -> set[str]:
         """See above."""
 
     def run(self, stage: Sequence[Setting], seconds: float, deadline: float) -> None:
@@ -85,6 +92,7 @@ class Tuner:
     def __post_init__(self) -> None:
         self._began = self.track.clock()
         self._each_s = _FIRST_GUESS_S
+        self._most_together = MOST_TOGETHER
 
     @property
     def seconds(self) -> float:
@@ -118,7 +126,7 @@ class Tuner:
         """
         race = self.race
         families = families_of(race.settings)
-        together = min(MOST_TOGETHER, self.track.together(max(race.memory_mib.values(), default=None)))
+        together = self._together()
         anchor = next((one.family for one in race.settings if one.name == race.leader), None)
         most = max(1, min(together - (anchor is not None), int(self._left_s() / self._each_s)))
         seen = [one for one in race.settings if one.name in race.slices or one.name in race.out]
@@ -132,18 +140,17 @@ class Tuner:
                     break
                 ready = set(race.untried if everything else race.promising())
                 stage = [one for group in groups for one in group if one.batch_size == size]
-                stage = [one for one in stage if one.family == anchor or one in ready]
+                stage = [one for one in stage if one in ready or (one.family == anchor and self._able(one))]
                 if any(one in ready for one in stage):
                     self._stage(heat, stage, _SCREENING_S)
-        self._learn(began, len(groups))
+        self._learn(began, len(groups), heat)
         self._tell(f"looked at {'; '.join(chosen)}")
 
     def _race(self, challengers: Sequence[str]) -> bool:
         """Run one launch of the leader and some others; say whether there was time for it."""
         race = self.race
         settings = {one.name: one for one in race.settings}
-        most = min(MOST_TOGETHER, self.track.together(max(race.memory_mib.values(), default=None)))
-        most = min(most, int(self._left_s() / self._each_s))
+        most = min(self._together(), int(self._left_s() / self._each_s))
         names = [*([race.leader] if race.leader else []), *challengers][:most]
         if len(names) < (2 if race.leader else 1):
             return False
@@ -152,7 +159,7 @@ class Tuner:
             # Rounds last as long as the start: of a launch's variance about half is the launch's own.
             seconds = max(_LEAST_RACING_S, min(heat.start_s, self._left_s() / 3))
             self._stage(heat, [settings[name] for name in names], seconds)
-        self._learn(began, len(names))
+        self._learn(began, len(names), heat)
         self._tell(f"raced {'; '.join(names)}")
         return True
 
@@ -164,9 +171,20 @@ class Tuner:
         finally:
             self.race.add(heat.rounds[before:], heat.memory_mib, heat.failures)
 
-    def _learn(self, began: float, groups: int) -> None:
-        """Expect of the next launch what this one took for each process group."""
+    def _able(self, one: Setting) -> bool:
+        """Say whether one may run along with others: it has not failed, and keeps the bounds as far as is known."""
+        ruling = self.race.out.get(one.name)
+        return ruling is None or ruling.kind == "rival"
+
+    def _together(self) -> int:
+        """Return how many groups of processes may be in memory at once."""
+        return min(self._most_together, self.track.together(max(self.race.memory_mib.values(), default=None)))
+
+    def _learn(self, began: float, groups: int, heat: Heat) -> None:
+        """Expect of the next launch what this one took for each process group, and that no more groups fit than did."""
         self._each_s = (self.track.clock() - began) / groups
+        if heat.crowded:
+            self._most_together = max(FEWEST_TOGETHER, groups - 1)
 
     def _left_s(self) -> float:
         return self.max_time_s - self.seconds

@@ -116,6 +116,23 @@ def test_what_was_measured_decides_on_the_exit_status(
 
 
 @needs_two_cpus
+def test_candidates_that_are_too_wide_for_this_machine_are_left_out_and_named(
+    ortbench: CommandLine, results: Path
+) -> None:
+    words = ["--threads", 2 * thread_limit() + 2, "--batch-size", "4", "--verify", "--max-time", "2s", "--json"]
+    outcome = ortbench("plan", results, *words, "--quiet")
+    assert outcome.status == 0, outcome.stderr
+    verification = json.loads(outcome.stdout)["verification"]
+    single = f"1 x {2 * thread_limit() + 2} threads x batch 4"
+    first, *others = [one["candidate"]["name"] for one in verification["candidates"]]
+    assert first == THIN
+    assert single not in others
+    [note] = [note for note in verification["notes"] if note.startswith("not measured")]
+    assert note.startswith(f"not measured, as this process may use {thread_limit()} CPUs: ")
+    assert single in note
+
+
+@needs_two_cpus
 def test_an_interruption_shows_and_keeps_what_is_known(results: Path) -> None:
     words = ["plan", str(results), "--threads", "2", "--batch-size", "4", "--verify", "--max-time", "5m"]
     with subprocess.Popen(

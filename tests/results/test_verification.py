@@ -124,6 +124,16 @@ def test_a_bound_that_does_not_hold_in_company_is_told() -> None:
     assert verification_lines(found)[-1] == "best        none: in measurement nothing keeps to --max-latency"
 
 
+@pytest.mark.parametrize(
+    ("bound_ms", "notes"),
+    [(31.0, (f"the interval of the latency of {FAT} reaches beyond --max-latency",)), (40.0, ()), (math.inf, ())],
+)
+def test_a_bound_within_the_interval_of_the_best_is_told(bound_ms: float, notes: tuple[str, ...]) -> None:
+    request = msgspec.structs.replace(REQUEST, max_latency_ms=bound_ms)
+    found = verified({THIN: launches(50), FAT: launches(30)}, request)
+    assert (found.best, found.notes) == (FAT, notes)
+
+
 def test_who_fails_leaves_the_rest() -> None:
     found = verified({FAT: launches(30), THIN: [[50.0]]}, failures={THIN: "it was killed"})
     thin, fat = found.candidates

@@ -31,6 +31,7 @@ class SimulatedHeat:
     rounds: list[RoundRecord] = field(default_factory=list)
     memory_mib: dict[str, float] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    crowded: set[str] = field(default_factory=set)
 
     def run(self, stage: Sequence[Setting], seconds: float, deadline: float) -> None:
         track = self.track
@@ -38,6 +39,9 @@ class SimulatedHeat:
         self.failures |= {one.name: track.failing[one.name] for one in stage if one.name in track.failing}
         for one in stage:
             if one.name in track.failing or track.now >= deadline:
+                continue
+            if len(self.bias) > max(2, track.fitting) <= len(able):
+                self.crowded.add(one.name)
                 continue
             able.append(one)
             self.memory_mib[one.name] = track.memory_mib.get(one.name, 100.0)
@@ -80,6 +84,7 @@ class SimulatedTrack:
         failing: Mapping[str, str] | None = None,
         memory_mib: Mapping[str, float] | None = None,
         start_s: Mapping[str, float] | None = None,
+        fitting: int = 6,
     ) -> None:
         """Take what is true.
 
@@ -89,11 +94,13 @@ class SimulatedTrack:
             failing: setting's name -> why it fails.
             memory_mib: by the setting's name.
             start_s: engine -> what a process takes to start.
+            fitting: how many settings have room beside each other, which nobody knows beforehand.
         """
         self.item_ms = item_ms
         self.failing = failing or {}
         self.memory_mib = memory_mib or {}
         self.start_s = start_s or {}
+        self.fitting = fitting
         self.chance = random.Random(seed)
         self.now = 0.0
         self.round = 0
