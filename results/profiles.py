@@ -48,8 +48,12 @@ class Measured:
 
     def interpolated(self) -> Measured:
         """Return the same with the batch sizes between measured ones filled, but for those that were tried in vain."""
-        filled = [interpolate(profile, self.unable) for profile in (self.alone, self.divided, self.streaming)]
-        return Measured(*filled, uniform=self.uniform, unable=self.unable)
+        return replace(
+            self,
+            alone=interpolate(self.alone, self.unable),
+            divided=interpolate(self.divided, self.unable),
+            streaming=interpolate(self.streaming, self.unable),
+        )
 
     def _in_company(self, objective: Objective) -> tuple[Profile, Profile]:
         return (self.divided, self.streaming) if objective == "latency" else (self.streaming, self.divided)

@@ -35,7 +35,7 @@ def repeat(
     contestants: Sequence[Contestant],
     max_time_s: float,
     say: Callable[[str], None],
-    keep: Callable[[Repeated], None],
+    keep: Callable[[Repeated], object],
 ) -> Repeated:
     """Run launches of all contestants for so many seconds, at least one; an interruption ends it early.
 
