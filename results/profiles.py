@@ -38,7 +38,7 @@ class Measured:
 
     def beside_others(self, objective: Objective) -> dict[Instance, float]:
         """Return what an instance takes in company: as measured there, in the objective's mode first; else alone."""
-        first, second = self._in_company(objective)
+        first, second = (self.divided, self.streaming) if objective == "latency" else (self.streaming, self.divided)
         return self.alone | second | first
 
     def together(self, objective: Objective) -> dict[tuple[Instance, int], float]:
@@ -54,9 +54,6 @@ class Measured:
             divided=interpolate(self.divided, self.unable),
             streaming=interpolate(self.streaming, self.unable),
         )
-
-    def _in_company(self, objective: Objective) -> tuple[Profile, Profile]:
-        return (self.divided, self.streaming) if objective == "latency" else (self.streaming, self.divided)
 
 
 def gather_profiles(summary: Summary, engine: str | None = None) -> dict[Configuration, Measured]:
