@@ -88,7 +88,7 @@ def _subtitle(one: BestAgainstBest, summary: Summary) -> list[str]:
     intervals = (
         f"{'95 % intervals' if one.launches > 1 else 'no intervals yet'}, {together}"
         if one.paired
-        else "not paired: the widest intervals that the cells' own figures allow"
+        else f"{'in part ' * bool(one.launches)}not paired: the widest intervals that the cells' own figures allow"
     )
     return [
         f"{summary.model}{lane} · {summary.baseline} as it comes: {one.plain.told}",

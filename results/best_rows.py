@@ -56,17 +56,21 @@ def sentences(summary: Summary, objective: str) -> list[str]:
     own = [one for one in summary.best if one.objective == objective]
     meaning = (
         f"factors over {summary.baseline} as it comes ({_plain_ways(own)}): what its allocator, then its split, then "
-        "the other engine add; together they multiply to the advantage of the best way"
+        "the other engine add; together they multiply to the advantage of the best way, but for what medians leave over"
     )
-    if all(one.paired for one in own):
-        launches = sorted({one.launches for one in own})
+    ways = [(one, way) for one in own for way in one.engines]
+    apart = [f"{way.engine} at batch size {one.batch_size}" for one, way in ways if not way.launches]
+    told = [meaning]
+    if launches := sorted({way.launches for _, way in ways if way.launches}):
         counted = f"{launches[0]} to " * (len(launches) > 1) + quantity(launches[-1], "launch", "launches")
-        return [meaning, f"measured in the same rounds, in {counted} after the best ways had been chosen"]
-    unpaired = (
-        "not all of it was measured in the same rounds: there the factors are of the cells' own figures, with the "
-        "widest interval that these allow, and the best of several figures flatters itself"
-    )
-    return [meaning, unpaired]
+        told.append(f"measured in the same rounds, in {counted} after the best ways had been chosen")
+    if apart:
+        which = f" ({'; '.join(apart)})" if launches else ""
+        told.append(
+            f"not all of it was measured in the same rounds{which}: there the factors are of the cells' own figures, "
+            "with the widest interval that these allow, and the best of several figures flatters itself"
+        )
+    return told
 
 
 def told_factors(one: BestAgainstBest, way: BestWay, baseline: str) -> str:

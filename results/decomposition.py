@@ -2,12 +2,13 @@
 
 An engine in its best way is T times better than the baseline as it comes. T is taken apart along one path: the baseline
 gets the allocator of its best way, then the division of threads and work of its best way; what is left between the two
-best ways is the engine's. The three factors multiply to T.
+best ways is the engine's. The three factors multiply to T, but for a few percent on a noisy machine: each is a median
+over rounds, and medians do not multiply exactly.
 
 Figures are of rounds in which everything concerned ran (the finals of a study, `runner/finals.py`): paired by round
 like every speedup, and of launches after those by which the best ways were chosen, so that choosing the best of several
-does not flatter it. Where there are no such rounds, as in a CSV, ratios are of the cells' own figures, with the widest
-interval that those allow.
+does not flatter it. For two that never met, as in a CSV or where one failed, the ratio is of the cells' own figures,
+with the widest interval that those allow.
 """
 
 from __future__ import annotations
@@ -60,30 +61,33 @@ class _Figures:
             if (line.cell, line.engine) in names
         ]
         self._slices = slices_by_name(lines, choice.objective, dict.fromkeys(names.values(), choice.batch_size))
-        rounds = [self._slices.get(_name(one), {}).keys() for one in self._keys]
-        self.together = set.intersection(*map(set, rounds)) if rounds else set()
+        ran = [one for one in self._keys if _name(one) in self._slices]
+        self.together = self.shared(*ran) if ran else set()
+        self.paired = bool(self.together) and len(ran) == len(self._keys)
 
-    @property
-    def paired(self) -> bool:
-        """Whether all of them ran in the same rounds."""
-        return bool(self.together)
+    def shared(self, *some: _Contestant) -> set[tuple[int, int]]:
+        """Return (launch, round) in which all of some ran."""
+        return set.intersection(*(set(self._slices.get(_name(one), {})) for one in some))
 
     def figure(self, one: _Contestant) -> Ratio | None:
         """Return ms a batch, or items per second."""
-        if self.paired:
-            return figure_of(self._slices[_name(one)], self._objective)
-        return _own_figure(self._arms[one], self._keys[one], self._objective)
+        if own := self._slices.get(_name(one)):
+            return figure_of(own, self._objective)
+        return self._of_its_cell(one)
 
     def better(self, one: _Contestant, than: _Contestant) -> Ratio | None:
         """Return how many times better one is than another."""
         if one == than:
             return EXACTLY_ONE
-        if self.paired:
+        if self.shared(one, than):
             return paired_ratio(self._slices[_name(than)], self._slices[_name(one)])
-        own, other = self.figure(one), self.figure(than)
+        own, other = self._of_its_cell(one), self._of_its_cell(than)
         if own is None or other is None:
             return None
         return widest_ratio(other, own) if self._objective == "latency" else widest_ratio(own, other)
+
+    def _of_its_cell(self, one: _Contestant) -> Ratio | None:
+        return _own_figure(self._arms[one], self._keys[one], self._objective)
 
 
 def _compare(
@@ -112,6 +116,7 @@ def _compare(
                 over_best=known.better((engine, way), best),
                 over_plain=known.better((engine, way), plain),
                 as_they_come=_as_they_come(_arm(cells, plain_cell, engine)),
+                launches=len({launch for launch, _ in known.shared((engine, way), best, plain)}),
             )
             for engine, way in choice.best.items()
         ),

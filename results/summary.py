@@ -165,10 +165,12 @@ class BestWay(msgspec.Struct, frozen=True, kw_only=True):
         over_best: how many times better it is than the baseline's best way: what is the engine's.
         over_plain: than the baseline as it comes: allocator, split and engine together.
         as_they_come: how many times better it is than the baseline where both come as they are; None for the baseline.
+        launches: in which it met the baseline's ways; 0 where its factors are of the cells' own figures.
     """
 
     engine: str
     way: Way
+    launches: int = 0
     figure: Ratio | None = None
     over_best: Ratio | None = None
     over_plain: Ratio | None = None
@@ -176,11 +178,14 @@ class BestWay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BestAgainstBest(msgspec.Struct, frozen=True, kw_only=True):
-    """Every engine in its best way, and whose the advantage is; `allocator` x `split` x `over_best` is `over_plain`.
+    """Every engine in its best way, and whose the advantage is.
+
+    `allocator` x `split` x `over_best` is `over_plain`, but for what medians of the same rounds leave over.
 
     Attributes:
         objective: `latency` (of a batch) or `throughput` (of all instances).
-        paired: everything in it ran in the same rounds; else intervals are the widest that the cells' own allow.
+        paired: everything in it ran in the same rounds; else some intervals are the widest that the cells' own allow.
+        launches, rounds: in which everything ran that met at all.
         plain: the baseline as it comes: one instance, all threads, the system's allocator.
         allocator: how many times better the baseline gets by the allocator of its best way alone.
         split: how many times better than that by dividing threads and work as in its best way.

@@ -193,7 +193,7 @@ class Contest:
         self.keeper: Keeper | None = None
         self._sentinel = Sentinel(choose_cpus(1))
         self.runner = RoundRunner(self._sentinel, time.perf_counter(), gpu=gpu)
-        self._launches = launches
+        self.launches = launches
 
     def __enter__(self) -> Self:
         return self
@@ -206,8 +206,8 @@ class Contest:
     @contextmanager
     def bout(self, contestants: Sequence[Contestant]) -> Iterator[Bout]:
         """Start every contestant anew; their processes end with the context."""
-        self._launches += 1
-        with Launch(self._launches) as launch:
+        self.launches += 1
+        with Launch(self.launches) as launch:
             one = Bout(launch, self, contestants)
             try:
                 one.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ _SHARE = 0.35
 _MEASURED_PER_OVERHEAD = 1.5
 _LEAST_OVERHEAD_S = 1.0
 _SHARE_OF_MEMORY = 0.8
+# Being killed once, for whatever is no fault of its own, shall not leave an engine's best way without an interval.
+_CHANCES = 2
 
 
 def finals_share(plan: StudyPlan) -> float:
@@ -92,14 +95,19 @@ def _level(total_s: float, least_s: Sequence[float]) -> float:
 
 
 def known_well(best: Sequence[BestAgainstBest], target: float) -> bool:
-    """Say whether every factor is known within the target, after enough launches to believe it."""
+    """Say whether every factor is known within the target, after enough launches to believe it.
+
+    Who never met the others, because it fails, is not waited for.
+    """
+    met = [(one, [way for way in one.engines if way.launches]) for one in best]
     ratios = [
         ratio
-        for one in best
-        for ratio in (one.allocator, one.split, *(way.over_best for way in one.engines))
+        for one, ways in met
+        for ratio in (one.allocator, one.split, *(way.over_best for way in ways))
         if ratio is not None
     ]
-    enough = all(one.paired and one.launches >= LAUNCHES_BEFORE_STOPPING for one in best)
+    fewest = min((way.launches for _, ways in met for way in ways), default=0)
+    enough = fewest >= LAUNCHES_BEFORE_STOPPING and all(ways for _, ways in met)
     return enough and all(
         ratio.ci95 is not None and (ratio.ci95[1] - ratio.ci95[0]) / 2 / ratio.value <= target for ratio in ratios
     )
@@ -116,7 +124,7 @@ class Finals:
 
     study: Study
     rounds: list[RoundRecord] = field(default_factory=list)
-    _failed: set[tuple[str, str]] = field(default_factory=set)
+    _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     _overhead_s: dict[str, float] = field(default_factory=dict)
     _journal: Journal = field(init=False)
 
@@ -160,10 +168,10 @@ class Finals:
             self.study.record.time_s[part] += inside_s
 
     def append_launch(self, record: LaunchRecord) -> None:
-        """Put on record how one was made ready; who failed takes no further part."""
+        """Put on record how one was made ready; who fails once more takes no further part."""
         self._journal.append_launch(record)
         if record.status != "ok":
-            self._failed.add((record.engine, record.cell))
+            self._failures[record.engine, record.cell] += 1
             self.study.observer.say(f"finals: {record.engine} {record.status} in {record.cell}: {record.reason}")
 
     def _lanes(self) -> list[list[Stage]]:
@@ -181,7 +189,7 @@ class Finals:
         done = min((one.launches for one in best), default=0)
         overhead_s = self._overhead_s.get(precision, self._expected_overhead_s(lane))
         seconds = seconds_per_stage(left_s, overhead_s, [stage.least_s for stage in lane], done)
-        if seconds is None and not done:
+        if seconds is None and not self.rounds:
             self.study.observer.say(
                 f"no finals: starting the best ways would take about {format_seconds(overhead_s)}, and {left_s:.0f} s "
                 "of --max-time are left for it; they are compared unpaired"
@@ -192,7 +200,7 @@ class Finals:
         everybody = [one for stage in stages for one in stage]
         ways = quantity(len({one.key for one in everybody}), "way", "ways")
         # What progress shows are the cells' figures, which do not move any more.
-        self.study.observer.say(f"finals: launch {done + 1}, {ways} turn by turn, {left_s:.0f} s left")
+        self.study.observer.say(f"finals: launch {contest.launches + 1}, {ways} turn by turn, {left_s:.0f} s left")
         began = time.perf_counter()
         with self.study.record.spending("finals"), contest.bout(everybody) as bout:
             for stage in stages:
@@ -205,7 +213,8 @@ class Finals:
     def _stages(self, lane: Sequence[Stage]) -> list[list[Contestant]]:
         """Return who runs in each stage; what shares its processes has the same key."""
         return [
-            [self._contestant(*one) for one in stage.cells if (one[0], one[1].id) not in self._failed] for stage in lane
+            [self._contestant(*one) for one in stage.cells if self._failures[one[0], one[1].id] < _CHANCES]
+            for stage in lane
         ]
 
     def _contestant(self, engine: str, cell: CellKey) -> Contestant:

@@ -48,7 +48,10 @@ def choose_counts(
                 f"{too_many[0]}."
             )
     if scaling:
-        return Counts(powers_up_to(limit), powers_up_to(limit))
+        # With each of them, the other one fills the machine.
+        powers = powers_up_to(limit)
+        both = tuple(sorted({*powers, *(limit // count for count in powers)}))
+        return Counts(both, both)
     several = tuple(instances or (1,))
     if full:
         return _fitting(Counts(tuple(range(1, limit + 1)), several), limit)

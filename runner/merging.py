@@ -100,31 +100,27 @@ def _split(instances: Sequence[InstanceCalls]) -> protocol.Samples:
 def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protocol.Samples:
     """What counts is the time in which all run: from the last one's first start to the first one's last end.
 
-    A call that reaches out of it counts with its part inside among the items, and not at all among the latencies.
+    A call that reaches out of it counts with its part inside among the items. Among the latencies every instance has
+    as many calls as were asked for, its first, during which all others ran. What ends them is their number: choosing
+    the calls that are done by some moment would lose the long ones, which are the likeliest to be under way.
     """
     begin = max(one.starts_ns[0] for one in instances)
     end = min(one.ends_ns[-1] for one in instances)
-    inside = [
-        [stop - start for start, stop in _calls(one) if start >= _beginning(one, begin) and stop <= end]
-        for one in instances
-    ]
+    # The slowest one's last call ended the slice; the others went on until then.
+    count = min(len(one.starts_ns) for one in instances)
+    first = [[stop - start for start, stop in _calls(one)[:count]] for one in instances]
     finished = sum(
         own * max(0, min(stop, end) - max(start, begin)) / max(stop - start, 1)
         for own, one in zip(items, instances, strict=True)
         for start, stop in _calls(one)
     )
-    merged = _samples(list(itertools.chain.from_iterable(inside)), max(end - begin, 1))
+    merged = _samples(list(itertools.chain.from_iterable(first)), max(end - begin, 1))
     return msgspec.structs.replace(
         merged,
         items=finished,
-        instance_calls=tuple(map(len, inside)),
+        instance_calls=tuple(map(len, first)),
         calls=sum(len(one.starts_ns) for one in instances),
     )
-
-
-def _beginning(one: InstanceCalls, begin: int) -> int:
-    """Every instance's first call counts: all left the barrier together, but for its microseconds."""
-    return min(one.starts_ns[0], begin)
 
 
 def _calls(one: InstanceCalls) -> list[tuple[int, int]]:

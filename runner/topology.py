@@ -1,4 +1,4 @@
-"""Which CPUs each instance gets: disjoint, one NUMA node where that is possible, physical cores before siblings."""
+"""Which CPUs each instance gets: cores of its own, of one NUMA node where that is possible, cores before siblings."""
 
 from __future__ import annotations
 
@@ -24,18 +24,24 @@ class Cpu:
     Attributes:
         node: its NUMA node; 0 where the system shows none.
         sibling: how many CPUs with smaller numbers share its core; 0 for the core's first.
+        core: the core's first CPU.
     """
 
     number: int
     node: int = 0
     sibling: int = 0
+    core: int = 0
 
 
 def read_cpus(allowed: Sequence[int] | None = None, root: Path = ROOT) -> list[Cpu]:
     """Return the CPUs that this process may use, with what the kernel's files say of each."""
     numbers = allowed_cpus() if allowed is None else list(allowed)
     nodes = {number: _node(number, root) for number in numbers}
-    return [Cpu(number, nodes[number], _rank(number, numbers, root)) for number in numbers]
+    found = []
+    for number in numbers:
+        sharing = [other for other in _siblings(number, root) if other in numbers]
+        found.append(Cpu(number, nodes[number], sum(other < number for other in sharing), min(sharing)))
+    return found
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,10 @@ def places_for(threads: Sequence[int], cpus: Sequence[Cpu] | None = None) -> tup
 def place_instances(threads: Sequence[int], cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
     """Return the CPUs of each instance, as many as it has threads, no CPU twice.
 
-    An instance goes, in this order of preference, on physical cores of one node, on CPUs of one node, on whatever is
-    left. Nodes are filled one after the other, so that few instances stay together.
+    Where it can be, no two instances share a core, and each is on one node: on as many cores as it has threads where
+    there are enough for all, else on fewer, whose SMT siblings it uses, too. Where there are fewer cores than that, an
+    instance goes on physical cores of one node, on CPUs of one node, on whatever is left, in this order of preference.
+    Nodes are filled one after the other, so that few instances stay together.
 
     Raises:
         UsageError: there are not enough CPUs.
@@ -86,6 +94,51 @@ def place_instances(threads: Sequence[int], cpus: Sequence[Cpu]) -> list[tuple[i
             f"{len(threads)} instances of {each} threads need {sum(threads)} CPUs, "
             f"but this process may use {len(cpus)}."
         )
+    fewer = range(max(threads))
+    for one_node in (True, False):
+        for left_out in fewer:
+            placed = _on_own_cores(threads, cpus, left_out, one_node=one_node)
+            if placed:
+                return placed
+    return _on_any(threads, cpus)
+
+
+def _on_own_cores(
+    threads: Sequence[int], cpus: Sequence[Cpu], left_out: int, *, one_node: bool
+) -> list[tuple[int, ...]] | None:
+    """Place each instance on cores that no other one has; None where there are not enough.
+
+    Args:
+        threads: of each instance.
+        cpus: that there are.
+        left_out: on so many cores less than threads, but on one at least.
+        one_node: the cores of an instance are of one node.
+    """
+    cores: dict[int, list[Cpu]] = {}
+    for cpu in sorted(cpus, key=lambda cpu: (cpu.node, cpu.core, cpu.sibling)):
+        cores.setdefault(cpu.core, []).append(cpu)
+    free = list(cores.values())
+    placed: list[tuple[int, ...]] = []
+    for count in threads:
+        number = max(1, count - left_out)
+        groups = [[core for core in free if core[0].node == node] for node in sorted({core[0].node for core in free})]
+        fitting = (
+            chosen
+            for group in (groups if one_node else [free])
+            if len(chosen := group[:number]) == number and sum(map(len, chosen)) >= count
+        )
+        own = next(fitting, None)
+        if own is None:
+            return None
+        free = [core for core in free if core not in own]
+        # Every core's first CPU before any sibling.
+        usable = sorted((cpu for core in own for cpu in core), key=lambda cpu: (cpu.sibling, cpu.number))
+        placed.append(tuple(sorted(cpu.number for cpu in usable[:count])))
+    return placed
+
+
+def _on_any(threads: Sequence[int], cpus: Sequence[Cpu]) -> list[tuple[int, ...]]:
+    """Place instances where there are not enough cores for each to have its own."""
     free = sorted(cpus, key=lambda cpu: (cpu.sibling, cpu.node, cpu.number))
     placed: list[tuple[int, ...]] = []
     for count in threads:
@@ -153,7 +206,7 @@ def _node(number: int, root: Path) -> int:
     return next((int(folder.name.removeprefix("node")) for folder in sorted(folders)), 0)
 
 
-def _rank(number: int, numbers: Sequence[int], root: Path) -> int:
+def _siblings(number: int, root: Path) -> list[int]:
+    """Return the CPUs that share a core with one, itself included."""
     text = read_text(root / _CPU / f"cpu{number}/topology/thread_siblings_list")
-    siblings = parse_cpu_list(text) if text else (number,)
-    return sum(other < number for other in siblings if other in numbers)
+    return sorted({number, *(parse_cpu_list(text) if text else ())})

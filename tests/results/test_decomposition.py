@@ -203,6 +203,38 @@ def test_what_never_met_is_compared_by_the_cells_own_figures_with_the_widest_int
     assert [one.paired for one in best_against_best(cells(), "torch", missing)] == [False, False]
 
 
+def test_an_engine_that_never_met_the_others_leaves_their_factors_paired() -> None:
+    own = [line for line in finals(GRID, noise=0.02) if line.engine == "torch"]
+    [latency, _] = best_against_best(cells(), "torch", own)
+    assert (latency.paired, latency.launches, latency.rounds) == (False, 6, 30)
+    [whole, _] = best_against_best(cells(), "torch", finals(GRID, noise=0.02))
+    assert latency.split is not None
+    assert latency.split.ci95 is not None
+    assert latency.split.ci95[1] / latency.split.ci95[0] < 1.1
+    torch, ort = latency.engines
+    assert (torch.launches, ort.launches) == (6, 0)
+    assert ort.over_best is not None
+    # Both are figures of the cells, as a figure of one and a figure of the other would be of different hours.
+    assert ort.over_best.value == pytest.approx(70 / 40)
+    assert ort.over_best.ci95 == pytest.approx((63 / 44, 77 / 36))
+    assert whole.engines[1].launches == 6
+    assert best_rows.sentences(summary((latency,)), "latency")[1:] == [
+        "measured in the same rounds, in 6 launches after the best ways had been chosen",
+        "not all of it was measured in the same rounds (ort at batch size 4): there the factors are of the cells' own "
+        "figures, with the widest interval that these allow, and the best of several figures flatters itself",
+    ]
+
+
+def test_who_missed_some_launches_is_said_to_have_fewer() -> None:
+    some = [line for line in finals(GRID) if line.engine == "torch" or line.launch < 3]
+    [latency, _] = best_against_best(cells(), "torch", some)
+    assert (latency.paired, latency.launches) == (True, 2)
+    assert [way.launches for way in latency.engines] == [6, 2]
+    assert best_rows.sentences(summary((latency,)), "latency")[1] == (
+        "measured in the same rounds, in 2 to 6 launches after the best ways had been chosen"
+    )
+
+
 def test_a_csv_with_allocators_is_taken_apart_too() -> None:
     text = "engine,batch_size,threads,allocator,latency_ms\n" + "".join(
         f"{engine},1,2,{allocator},{ms}\n"

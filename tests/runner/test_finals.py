@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import EngineSpec
 from ortbench.models.spec import ModelSource, TensorSpec
+from ortbench.results.journal import Journal
 from ortbench.results.ratio import EXACTLY_ONE, Ratio
-from ortbench.results.schema import ArmKey, CellKey
+from ortbench.results.schema import ArmKey, CellKey, LaunchRecord
 from ortbench.results.summary import BestAgainstBest, BestWay, Way
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.finals import Finals, Stage, known_well, seconds_per_stage
@@ -20,21 +22,22 @@ from ortbench.runner.finals import Finals, Stage, known_well, seconds_per_stage
 SECONDS = st.floats(0.01, 100)
 
 
-def best(launches: int = 6, half_width: float = 0.01, *, paired: bool = True) -> BestAgainstBest:
+def best(launches: int = 6, half_width: float = 0.01, *, met: bool = True) -> BestAgainstBest:
     ratio = Ratio(value=2.0, ci95=(2 * (1 - half_width), 2 * (1 + half_width)))
-    way = BestWay(engine="ort", way=Way(threads=2), over_best=ratio, over_plain=ratio)
+    ways = Way(threads=2)
+    way = BestWay(engine="ort", way=ways, over_best=ratio, over_plain=ratio, launches=launches if met else 0)
     return BestAgainstBest(
         precision="fp32",
         batch_size=1,
         objective="latency",
-        paired=paired,
+        paired=met,
         launches=launches,
         rounds=launches,
         plain=Way(threads=2),
         plain_figure=None,
         allocator=EXACTLY_ONE,
         split=ratio,
-        engines=(BestWay(engine="torch", way=Way(threads=2), over_best=EXACTLY_ONE), way),
+        engines=(BestWay(engine="torch", way=ways, over_best=EXACTLY_ONE, launches=launches), way),
     )
 
 
@@ -66,7 +69,9 @@ def test_the_finals_end_when_every_factor_is_known_after_enough_launches() -> No
     assert known_well([best()], 0.02)
     assert not known_well([best(half_width=0.03)], 0.02)
     assert not known_well([best(launches=5)], 0.02)
-    assert not known_well([best(paired=False)], 0.02)
+    assert not known_well([best(launches=0)], 0.02)
+    # Who never ran would be waited for in vain.
+    assert known_well([best(met=False)], 0.02)
     assert not known_well([best(), best(half_width=0.05)], 0.02)
 
 
@@ -87,3 +92,23 @@ def test_both_modes_of_a_layout_have_processes_of_their_own() -> None:
     assert split != stream
     # Batch sizes come one after the other, and share a process.
     assert split == larger_split
+
+
+def test_who_fails_in_the_finals_gets_one_more_chance(tmp_path: Path) -> None:
+    source = ModelSource(name="m", inputs=(TensorSpec("x", ("batch", 8)),), outputs=())
+    request = LoadRequest(source=source, artifact=None, target="cpu", threads=1)
+    planned = ArmPlan(ArmKey("ort"), resolve_engine(EngineSpec("ort", "cpu")), request)
+    said: list[str] = []
+    observer = SimpleNamespace(say=said.append)
+    study: Any = SimpleNamespace(plans_for=lambda _keys, _cell: [planned], observer=observer)
+    cells = [CellKey(model="m", batch_size=4, threads=threads) for threads in (1, 2)]
+    stage, finals = Stage(tuple(("ort", cell) for cell in cells), 1.0), Finals(study)
+    taking_part = []
+    with Journal(tmp_path) as finals._journal:
+        for launch in (1, 2):
+            finals.append_launch(
+                LaunchRecord(cell=cells[0].id, launch=launch, engine="ort", status="failed", reason="it was killed")
+            )
+            taking_part.append([[one.cell.threads for one in own] for own in finals._stages([stage])])
+    assert taking_part == [[[1, 2]], [[2]]]
+    assert said == [f"finals: ort failed in {cells[0].id}: it was killed"] * 2

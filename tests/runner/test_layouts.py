@@ -27,11 +27,17 @@ def test_scaling_is_the_product_in_powers_of_two() -> None:
     assert powers_up_to(6) == (1, 2, 4, 6)
 
 
+def test_scaling_fills_machines_whose_cpus_are_no_power_of_two() -> None:
+    found = layouts(choose_counts(None, None, 6, full=False, scaling=True), 6)
+    assert [one for one in found if one[0] * one[1] == 6] == [(1, 6), (2, 3), (3, 2), (6, 1)]
+
+
 @given(st.integers(1, 300))
 def test_every_layout_fits_and_the_whole_machine_is_among_them(limit: int) -> None:
     found = layouts(choose_counts(None, None, limit, full=False, scaling=True), limit)
     assert all(threads * instances <= limit for threads, instances in found)
     assert {(1, 1), (limit, 1), (1, limit)} <= set(found)
+    assert {(limit // power, power) for power in powers_up_to(limit)} <= set(found)
 
 
 @pytest.mark.parametrize(

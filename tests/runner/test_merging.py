@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import math
+import itertools
+import random
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,12 +49,13 @@ def test_a_batch_that_is_divided_takes_until_the_slowest_instance_is_done() -> N
 
 
 def test_streams_count_while_all_of_them_run() -> None:
-    # The first is done at 200, in the middle of the second's second call.
-    merged = merge("stream", [4, 4], [answer([0, 50, 100, 150], [50, 50, 50, 50]), answer([0, 100], [100, 200])])
-    assert merged.wall_ns == 200
-    assert merged.samples_ns == (50, 50, 50, 50, 100)
-    assert merged.instance_calls == (4, 1)
-    assert merged.items == 4 * (4 + 1 + 0.5)
+    # The second is done at 300, in the middle of the first's last call.
+    merged = merge("stream", [4, 4], [answer([0, 50, 100, 250], [50, 50, 150, 100]), answer([0, 100], [100, 200])])
+    assert merged.wall_ns == 300
+    assert merged.samples_ns == (50, 50, 100, 200)
+    assert merged.instance_calls == (2, 2)
+    assert merged.items == 4 * (3 + 0.5 + 2)
+    assert merged.calls == 6
 
 
 def test_streams_of_unlike_batches_count_each_with_its_own() -> None:
@@ -64,14 +67,40 @@ def test_a_single_instance_answers_for_itself() -> None:
     assert merge("single", [4], [one]) is one
 
 
-@given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=20), min_size=2, max_size=8))
-def test_streams_never_claim_more_than_their_instances_did(durations: list[list[int]]) -> None:
-    answers = [answer([sum(own[:index]) for index in range(len(own))], own) for own in durations]
+def streams(durations: list[list[int]], calls: int) -> list[protocol.Samples]:
+    """Let instances run calls of these durations, over and over, until each has made so many."""
+    done = max(sum(itertools.islice(itertools.cycle(own), calls)) for own in durations)
+    answers = []
+    for own in durations:
+        starts, samples, now = list[int](), list[int](), 0
+        for took in itertools.cycle(own):
+            starts.append(now)
+            samples.append(took)
+            now += took
+            if now >= done:
+                break
+        answers.append(answer(starts, samples))
+    return answers
+
+
+@given(st.lists(st.lists(st.integers(1, 1000), min_size=1, max_size=20), min_size=2, max_size=8), st.integers(1, 20))
+def test_streams_never_claim_more_than_their_instances_did(durations: list[list[int]], calls: int) -> None:
+    answers = streams(durations, calls)
     merged = merge("stream", [1] * len(answers), answers)
-    assert merged.wall_ns == min(map(sum, durations))
+    assert merged.wall_ns == max(sum(one.samples_ns[:calls]) for one in answers)
+    assert merged.instance_calls == (calls,) * len(answers)
     assert merged.items is not None
-    assert sum(merged.instance_calls) <= merged.items + 1e-9 <= sum(map(len, durations)) + 2e-9
-    assert math.isclose(sum(merged.instance_calls), len(merged.samples_ns))
+    assert len(merged.samples_ns) <= merged.items + 1e-9 <= sum(len(one.samples_ns) for one in answers) + 2e-9
+
+
+def test_long_calls_are_as_many_among_the_latencies_of_streams_as_they_are() -> None:
+    chance, slow, count = random.Random(1), 0, 0
+    for _ in range(4000):
+        durations = [[10_000 if chance.random() < 0.05 else 1000 for _ in range(40)] for _ in range(4)]
+        merged = merge("stream", [1] * 4, streams(durations, 1))
+        slow += sum(took == 10_000 for took in merged.samples_ns)
+        count += len(merged.samples_ns)
+    assert slow / count == pytest.approx(0.05, abs=0.006)
 
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=3, max_size=3), min_size=2, max_size=8))

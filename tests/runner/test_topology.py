@@ -27,7 +27,7 @@ from ortbench.runner.topology import (
 def machine(nodes: int, cores: int, smt: int) -> list[Cpu]:
     """Number CPUs as Linux often does: every node's first siblings, then the second ones."""
     return [
-        Cpu(sibling * nodes * cores + node * cores + core, node, sibling)
+        Cpu(sibling * nodes * cores + node * cores + core, node, sibling, node * cores + core)
         for sibling in range(smt)
         for node in range(nodes)
         for core in range(cores)
@@ -42,8 +42,15 @@ def test_an_instance_that_does_not_fit_into_the_rest_of_a_node_takes_the_next() 
     assert place_instances([3] * 2, machine(2, 4, 2)) == [(0, 1, 2), (4, 5, 6)]
 
 
-def test_siblings_are_used_when_no_node_has_cores_left() -> None:
-    assert place_instances([4] * 3, machine(2, 4, 2)) == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10, 11)]
+def test_siblings_are_used_where_there_are_not_cores_enough_and_no_core_is_shared() -> None:
+    assert place_instances([4] * 2, machine(1, 4, 2)) == [(0, 1, 4, 5), (2, 3, 6, 7)]
+    assert place_instances([2] * 4, machine(1, 4, 2)) == [(0, 4), (1, 5), (2, 6), (3, 7)]
+    assert place_instances([4] * 3, machine(2, 4, 2)) == [(0, 1, 8, 9), (2, 3, 10, 11), (4, 5, 12, 13)]
+    assert place_instances([3, 1], machine(1, 3, 2)) == [(0, 1, 3), (2,)]
+
+
+def test_cores_are_shared_only_where_there_are_fewer_of_them_than_instances() -> None:
+    assert place_instances([1] * 5, machine(1, 4, 2)) == [(0,), (1,), (2,), (3,), (4,)]
 
 
 def test_an_instance_larger_than_a_nodes_cores_stays_on_the_node_with_its_siblings() -> None:
@@ -76,6 +83,13 @@ def test_no_cpu_is_used_twice_and_siblings_only_when_cores_are_gone(
         assert len(first & set(used)) == min(len(first), instances)
     if threads <= cores and instances * threads <= cores:
         assert nodes_of(used, cpus) == (0,)
+    core = {cpu.number: cpu.core for cpu in cpus}
+    shared = sum(map(len, [{core[number] for number in own} for own in placed])) - len(
+        {core[number] for number in used}
+    )
+    # Each needs so many cores at least, of one node or of all.
+    if instances * -(-threads // smt) <= nodes * cores:
+        assert shared == 0
 
 
 def test_memory_comes_from_the_instances_own_nodes_where_there_is_a_choice() -> None:
@@ -91,9 +105,9 @@ def test_the_kernels_files_are_read(tmp_path: Path) -> None:
         (folder / "topology").mkdir(parents=True)
         (folder / f"node{node}").mkdir()
         (folder / "topology/thread_siblings_list").write_text(siblings + "\n", encoding="ascii")
-    assert read_cpus([0, 1, 2, 3], tmp_path) == [Cpu(0, 0, 0), Cpu(1, 1, 0), Cpu(2, 0, 1), Cpu(3, 1, 1)]
+    assert read_cpus([0, 1, 2, 3], tmp_path) == [Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 1), Cpu(2, 0, 1, 0), Cpu(3, 1, 1, 1)]
     # A core whose first sibling may not be used is represented by its second.
-    assert read_cpus([2, 3], tmp_path) == [Cpu(2, 0, 0), Cpu(3, 1, 0)]
+    assert read_cpus([2, 3], tmp_path) == [Cpu(2, 0, 0, 2), Cpu(3, 1, 0, 3)]
 
 
 def made_machine(root: Path, nodes: int, cores: int, smt: int) -> list[int]:
@@ -132,7 +146,7 @@ def test_without_numactl_or_with_one_node_nothing_is_bound(tmp_path: Path, monke
 
 def test_one_instance_stays_on_one_node_too_whatever_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: None)
-    alternating = [Cpu(number, number % 2) for number in range(8)]
+    alternating = [Cpu(number, number % 2, core=number) for number in range(8)]
     assert places_for([4], alternating) == (Place((0, 2, 4, 6)),)
 
 
@@ -146,7 +160,7 @@ def test_memory_is_bound_where_only_one_of_the_machines_nodes_may_be_used(
     monkeypatch.setattr("ortbench.runner.topology.count_nodes", lambda: 2)
     monkeypatch.setattr("ortbench.runner.topology.find_numactl", lambda: "numactl")
     monkeypatch.setattr("ortbench.runner.topology.starts_programs", lambda _: True)
-    assert places_for([2], [Cpu(0, 1), Cpu(1, 1)]) == (Place((0, 1), ("numactl", "--membind=1", "--")),)
+    assert places_for([2], [Cpu(0, 1), Cpu(1, 1, core=1)]) == (Place((0, 1), ("numactl", "--membind=1", "--")),)
 
 
 def test_a_binding_that_the_system_forbids_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
