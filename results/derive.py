@@ -22,7 +22,7 @@ from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
 from ortbench.results.load import arm_load, load_marks, load_notes
-from ortbench.results.machine_speed import drift
+from ortbench.results.machine_speed import drift, untracked
 from ortbench.results.pairing import NEVER_QUIET, by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.percentiles import PooledCalls
 from ortbench.results.placement_marks import placement_marks
@@ -89,7 +89,7 @@ def summarize(
     twins = [record.speedup for (_, arm), record in records.items() if arm.twin and record.speedup]
     resolved, doubt = resolution(twins), distrust(twins)
     _decide_all(records, max(SMALLEST_BAND, resolved or 0.0), withheld=doubt is not None)
-    notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines), *parity_notes(launches)]
+    notes = [*run.notes, *([doubt] if doubt else []), *_notes(run, lines), *untracked(rounds), *parity_notes(launches)]
     cells = tuple(_cell(cell, run, records) for cell in run.cells)
     return Summary(
         model=run.model,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ortbench.results.schema import RoundRecord
+
 _FEWEST = 10
 
 
@@ -13,3 +15,13 @@ def drift(durations_ns: Sequence[int]) -> float | None:
         return None
     ordered = sorted(durations_ns)
     return ordered[len(ordered) * 9 // 10] / ordered[len(ordered) // 10] - 1
+
+
+def untracked(rounds: Sequence[RoundRecord]) -> list[str]:
+    """Say in how many rounds there was no sentinel, where there was one in others."""
+    tracked = {(line.cell, line.launch, line.round): line.sentinel_ns is not None for line in rounds}
+    missing = sum(not one for one in tracked.values())
+    if missing in (0, len(tracked)):
+        return []
+    where = f"in {missing} of {len(tracked)} rounds"
+    return [f"{where} nothing tracked the machine's speed: the sentinel's process had ended"]

@@ -19,6 +19,8 @@ _SIZE = 320
 _REPEATS = 3
 _EVERY_S = 1.0
 _TIMEOUT_S = 60.0
+# Who dies that often is killed by something that will not stop.
+_MOST_STARTS = 3
 
 
 def time_sentinel() -> int:
@@ -42,13 +44,13 @@ def _matrices() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.fl
 
 
 class Sentinel:
-    """The worker that times it, parked between times. Its death is no reason to end a study."""
+    """The worker that times it, parked between times. Its death ends no study: another takes its place."""
 
     def __init__(self, cpus: list[int]) -> None:
         """Take the CPUs that the arms use; one thread runs on the first. The process starts when it is first asked."""
         self._cpus = cpus[:1]
         self._worker: Worker | None = None
-        self._dead = False
+        self._starts = 0
         self._last = float("-inf")
         self._duration_ns: int | None = None
 
@@ -59,10 +61,11 @@ class Sentinel:
         return self._duration_ns
 
     def _ask(self) -> None:
-        if self._dead:
+        if self._worker is None and self._starts == _MOST_STARTS:
             return
         try:
             if self._worker is None:
+                self._starts += 1
                 self._worker = Worker("the sentinel", self._cpus, 1)
             self._worker.wake()
             answer = self._worker.ask(protocol.Sentinel(), protocol.SentinelTimed, _TIMEOUT_S)
@@ -71,7 +74,7 @@ class Sentinel:
         except ArmError:
             if self._worker is not None:
                 self._worker.kill()
-            self._dead, self._duration_ns = True, None
+            self._worker, self._duration_ns = None, None
         self._last = time.perf_counter()
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@ import math
 import msgspec
 import pytest
 
-from ortbench.results.machine_speed import drift
+from ortbench.results.machine_speed import drift, untracked
 from ortbench.results.pairing import by_arm, cell_ratios, counted
 from ortbench.results.schema import ArmKey, RoundRecord
 from tests.results.factory import make_rounds
@@ -48,3 +48,12 @@ def test_drift_is_how_far_slow_spells_are_from_fast_ones() -> None:
     assert drift([100] * 50) == 0
     assert drift(list(range(100, 200))) == pytest.approx(190 / 110 - 1)
     assert drift([100, 200, 300]) is None
+
+
+def test_rounds_without_a_sentinel_are_told_where_others_had_one() -> None:
+    lines = make_rounds({"a": [[1.0] * 3], "b": [[1.0] * 3]})
+    tracked = [msgspec.structs.replace(line, sentinel_ns=None if line.round == 3 else 1000) for line in lines]
+    assert untracked(tracked) == [
+        "in 1 of 3 rounds nothing tracked the machine's speed: the sentinel's process had ended"
+    ]
+    assert untracked(lines) == untracked([]) == []

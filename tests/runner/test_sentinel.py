@@ -30,11 +30,15 @@ def test_it_is_parked_between_times() -> None:
         assert process.status() == psutil.STATUS_STOPPED
 
 
-def test_its_death_ends_no_study(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_death_ends_no_study_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sentinel, "_EVERY_S", 0.0)
+    monkeypatch.setattr(sentinel, "_MOST_STARTS", 2)
     with sentinel.Sentinel(allowed_cpus()) as watcher:
-        assert watcher.latest_ns() is not None
-        assert watcher._worker is not None
-        psutil.Process(watcher._worker.pid).kill()
+        for _ in range(2):
+            assert watcher.latest_ns() is not None
+            assert watcher._worker is not None
+            psutil.Process(watcher._worker.pid).kill()
+            assert watcher.latest_ns() is None
+        # But not for ever.
         assert watcher.latest_ns() is None
-        assert watcher.latest_ns() is None
+        assert watcher._worker is None
