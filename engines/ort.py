@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
-from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
+from ortbench.engines.cuda import missing_gpu_reason
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
 from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, one_session, plan_session
@@ -27,6 +28,8 @@ from ortbench.models.files import remembered_sha256
 
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
+# `/path/file.cc:729 void name::of::Function(its, arguments) `, at the beginning of what ONNX_THROW says.
+_SOURCE = re.compile(r"^/\S+\.(?:cc|h):\d+ [^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? ")
 # TensorRT has no option for it; NVIDIA's libraries read this before they start.
 _NO_TF32 = {"NVIDIA_TF32_OVERRIDE": "0"}
 
@@ -56,9 +59,10 @@ class OrtEngine(Engine):
             missing = f"this build of ONNX Runtime has no {provider.name}"
             return Availability(version=version, reason=missing, remedy=remedy(provider))
         on_gpu = provider.memory == "cuda"
-        reason = (missing_gpu_reason() if on_gpu else None) or _refusal(provider)
-        if reason:
-            return Availability(version=version, reason=reason, remedy=GPU_REMEDY if on_gpu else provider.needs)
+        if on_gpu and (missing := missing_gpu_reason()):
+            return Availability(version=version, reason=missing, remedy=provider.needs)
+        if reason := _refusal(provider):
+            return Availability(version=version, reason=reason, remedy=provider.libraries or provider.needs)
         return Availability(version=version, device="NVIDIA GPU" if on_gpu else provider.needs)
 
     @classmethod
@@ -265,8 +269,13 @@ def _refusal(provider: Provider) -> str | None:
             onnxruntime.preload_dlls()
         onnxruntime.InferenceSession(one_node_model(), options, providers=[provider.name], enable_fallback=0)
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no other common base
-        return f"ONNX Runtime lists {provider.name} but cannot use it: {error}"
+        return f"ONNX Runtime lists {provider.name} but cannot use it: {complaint(str(error))}"
     return None
+
+
+def complaint(message: str) -> str:
+    """Return ONNX Runtime's message on one line, without the file and the C++ function that it may begin with."""
+    return " ".join(_SOURCE.sub("", message, count=1).split()).removesuffix(" .").removesuffix(".")
 
 
 def one_node_model() -> bytes:

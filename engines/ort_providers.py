@@ -24,6 +24,7 @@ class Provider:
         name: ONNX Runtime's.
         wheel: the package whose onnxruntime has it; None where there is none for every system.
         needs: the hardware or build, in words.
+        libraries: what the wheel does not bring and the provider loads; what is missing where the hardware is there.
         memory: where inputs and outputs are bound, `cpu` or `cuda`.
         options: the provider options it takes; others are refused.
         always: options that ortbench sets in every lane.
@@ -35,6 +36,7 @@ class Provider:
     name: str
     wheel: str | None = None
     needs: str = _BUILD
+    libraries: str | None = None
     memory: str = "cpu"
     options: tuple[str, ...] = ()
     always: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +95,7 @@ _LISTED = (
         f"CUDA{SUFFIX}",
         "onnxruntime-gpu",
         GPU_REMEDY,
+        "the libraries of the CUDA version that this build is for (pip install 'onnxruntime-gpu[cuda,cudnn]')",
         memory="cuda",
         options=tuple(_CUDA_OPTIONS.split()),
         # TF32 is on unless told otherwise.
@@ -103,6 +106,7 @@ _LISTED = (
         f"Tensorrt{SUFFIX}",
         "onnxruntime-gpu",
         f"{GPU_REMEDY}, and the TensorRT libraries",
+        "the TensorRT libraries, where the loader finds them (LD_LIBRARY_PATH)",
         memory="cuda",
         options=tuple(_TENSORRT_OPTIONS.split()),
         always={"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"},

@@ -13,6 +13,8 @@ Verdict = Literal["faster", "slower", "same", "inconclusive", "withheld"]
 
 # A difference below this is no difference to a user, however well it is resolved.
 SMALLEST_BAND = 0.01
+# What `ortbench doctor` asks of a machine: a study that cannot tell 5 % apart cannot call two engines the same.
+WIDEST_SAME = 0.05
 # For each of two tests; twins that share a launch are not independent, so these are not exact.
 _FALSE_ALARM = 0.005
 # How the note begins that says why verdicts are withheld.
@@ -23,11 +25,10 @@ def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND)
     """Return one verdict per log speedup, protected against many comparisons (Holm 1979).
 
     With a band of ±band: `faster` or `slower` when the widened interval is clear of it, `same` when it lies
-    inside, `inconclusive` otherwise and where there is no interval. The chance that any verdict other than
-    inconclusive is wrong stays at most 5 %.
+    inside it and inside ±5 %, `inconclusive` otherwise and where there is no interval. The chance that any verdict
+    other than inconclusive is wrong stays at most 5 %.
     """
-    width = math.log1p(band)
-    likeliest = [_likeliest(estimate, width) for estimate in estimates]
+    likeliest = [_likeliest(estimate, band) for estimate in estimates]
     verdicts: list[Verdict] = ["inconclusive"] * len(estimates)
     by_evidence = sorted(range(len(estimates)), key=lambda index: likeliest[index][0])
     for rank, index in enumerate(by_evidence):
@@ -47,7 +48,8 @@ def decide_on_interval(interval: tuple[float, float] | None, band: float = SMALL
         return "faster"
     if high < 1 / (1 + band):
         return "slower"
-    return "same" if low >= 1 / (1 + band) and high <= 1 + band else "inconclusive"
+    alike = 1 + min(band, WIDEST_SAME)
+    return "same" if low >= 1 / alike and high <= alike else "inconclusive"
 
 
 def resolution(twins: Sequence[LogEstimate]) -> float | None:
@@ -75,14 +77,15 @@ def distrust(twins: Sequence[LogEstimate]) -> str | None:
     )
 
 
-def _likeliest(estimate: LogEstimate | None, width: float) -> tuple[float, Verdict]:
+def _likeliest(estimate: LogEstimate | None, band: float) -> tuple[float, Verdict]:
     """Return the verdict that an estimate speaks for, and the level at which it does."""
     if estimate is None:
         return 1.0, "inconclusive"
+    width, alike = math.log1p(band), math.log1p(min(band, WIDEST_SAME))
     candidates: list[tuple[float, Verdict]] = [
         (estimate.level_above(width), "faster"),
         (estimate.level_below(-width), "slower"),
-        (max(estimate.level_above(-width), estimate.level_below(width)), "same"),
+        (max(estimate.level_above(-alike), estimate.level_below(alike)), "same"),
     ]
     return min(candidates, key=lambda pair: pair[0])
 

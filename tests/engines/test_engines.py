@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ortbench.engines.base import LoadRequest, OptionValue
-from ortbench.engines.ort import OrtEngine, one_node_model, session_options
+from ortbench.engines.cuda import missing_gpu_reason
+from ortbench.engines.ort import OrtEngine, complaint, one_node_model, session_options
 from ortbench.engines.registry import resolve_engines
 from ortbench.engines.torch_base import installed_torch_version
 from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
@@ -22,6 +23,8 @@ from ortbench.runner.process import Worker
 
 SOURCE = find_model("tiny").source()
 ONE_NODE = ModelSource(name="one", inputs=(TensorSpec("x", (1,)),), outputs=(TensorSpec("y", (1,)),))
+NO_GPU = missing_gpu_reason() or ""
+ONLY_WITHOUT_A_GPU = pytest.mark.skipif(not NO_GPU, reason="there is a GPU here")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,7 @@ def test_a_scripted_wrong_output_fails_parity(model_file: Path) -> None:
     assert parity.max_abs_error == pytest.approx(1, abs=1e-4)
 
 
+@ONLY_WITHOUT_A_GPU
 def test_asking_a_cpu_build_for_cuda_is_caught_when_loading(tmp_path: Path) -> None:
     (tmp_path / "one.onnx").write_bytes(one_node_model())
     request = LoadRequest(source=ONE_NODE, artifact=str(tmp_path / "one.onnx"), target="cuda", threads=1)
@@ -139,6 +143,7 @@ def test_asking_a_cpu_build_for_cuda_is_caught_when_loading(tmp_path: Path) -> N
     assert str(caught.value) == ("asked for CUDAExecutionProvider, but ONNX Runtime fell back to CPUExecutionProvider")
 
 
+@ONLY_WITHOUT_A_GPU
 def test_a_build_that_lists_cuda_without_a_gpu_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     # What onnxruntime-gpu 1.31.1 was seen to list on a machine without a GPU; see docs/proof.md.
     listed = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -152,6 +157,25 @@ def test_a_build_that_lists_cuda_without_a_gpu_is_unavailable(monkeypatch: pytes
         with_driver = OrtEngine.probe("cuda")
     assert with_driver.reason is not None
     assert with_driver.reason.startswith("ONNX Runtime lists CUDAExecutionProvider but cannot use it: ")
+    assert with_driver.remedy is not None
+    assert with_driver.remedy.startswith("the libraries of the CUDA version that this build is for")
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            # Of onnxruntime-gpu 1.31.1 on a machine with a GPU and without TensorRT.
+            "/onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:729 void onnxruntime::python::Register"
+            "TensorRTPluginsAsCustomOps(PySessionOptions&, const onnxruntime::ProviderOptions&) Please install "
+            "TensorRT libraries as mentioned.\n",
+            "Please install TensorRT libraries as mentioned",
+        ),
+        ("[ONNXRuntimeError] : 1 : FAIL : no such node", "[ONNXRuntimeError] : 1 : FAIL : no such node"),
+    ],
+)
+def test_a_complaint_begins_with_what_is_wrong(message: str, shown: str) -> None:
+    assert complaint(message) == shown
 
 
 def test_a_session_that_placed_nothing_on_its_provider_is_a_fallback(tmp_path: Path) -> None:
@@ -200,14 +224,7 @@ def test_torchscript_ends_with_python_3_14(monkeypatch: pytest.MonkeyPatch) -> N
     assert answer.remedy == "Python 3.13 or older"
 
 
-def gpu_reason() -> str:
-    """Return why no CUDA engine can run here, or an empty string."""
-    from ortbench.engines.cuda import missing_gpu_reason
-
-    return missing_gpu_reason() or ""
-
-
-@pytest.mark.skipif(bool(gpu_reason()), reason=f"needs an NVIDIA GPU: {gpu_reason()}")
+@pytest.mark.skipif(bool(NO_GPU), reason=f"needs an NVIDIA GPU: {NO_GPU}")
 @pytest.mark.parametrize("label", ["torch:cuda", "torchscript:cuda", "ort:cuda"])
 def test_a_gpu_engine_agrees_with_the_reference(label: str, artifact: Artifact, reference: Path) -> None:
     [engine] = resolve_engines(label)
@@ -226,7 +243,7 @@ def test_a_gpu_engine_agrees_with_the_reference(label: str, artifact: Artifact, 
     assert prepared.evidence.placement.requested_share > 0.5
 
 
-@pytest.mark.skipif(not gpu_reason(), reason="there is a GPU here")
+@ONLY_WITHOUT_A_GPU
 @pytest.mark.parametrize("engine", ["torch", "torchscript", "ort"])
 def test_without_a_gpu_every_cuda_target_is_refused_with_the_reason(engine: str) -> None:
     [answer] = probe_targets([(engine, "cuda")])

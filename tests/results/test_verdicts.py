@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.results.statistics import LogEstimate
-from ortbench.results.verdicts import Verdict, decide, decide_on_interval, distrust, resolution
+from ortbench.results.verdicts import WIDEST_SAME, Verdict, decide, decide_on_interval, distrust, resolution
 
 ESTIMATES = st.builds(LogEstimate, st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=12).map(tuple))
 
@@ -65,7 +65,8 @@ def test_a_wider_band_never_makes_a_difference_appear(estimate: LogEstimate, ban
 def test_a_single_verdict_is_what_the_interval_shows(estimate: LogEstimate, band: float) -> None:
     interval = estimate.interval()
     expected = decide_on_interval(interval, band)
-    edges = [abs(end - edge) for end in interval or () for edge in (1 + band, 1 / (1 + band))]
+    widths = (1 + band, 1 + min(band, WIDEST_SAME))
+    edges = [abs(end - edge) for end in interval or () for width in widths for edge in (width, 1 / width)]
     if min(edges, default=1) > 1e-9:
         assert decide([estimate], band) == [expected]
 
@@ -85,6 +86,15 @@ def test_an_interval_from_elsewhere_is_judged_as_it_stands(
     interval: tuple[float, float] | None, verdict: Verdict
 ) -> None:
     assert decide_on_interval(interval) == verdict
+
+
+def test_a_study_that_tells_little_apart_calls_nothing_the_same_that_may_differ_by_more_than_5_percent() -> None:
+    # Seen on a GPU whose launch-bound twin read 1.03x [0.93, 1.17], and at another batch size 1.118x [1.11, 1.12].
+    assert decide([around(1.118, 0.004)], 0.174) == ["inconclusive"]
+    assert decide([around(1.02, 0.004)], 0.174) == ["same"]
+    assert decide_on_interval((1.11, 1.12), 0.174) == "inconclusive"
+    assert decide_on_interval((0.96, 1.04), 0.174) == "same"
+    assert decide_on_interval((1.2, 1.4), 0.174) == "faster"
 
 
 def test_the_resolution_is_how_far_the_twins_interval_reaches_from_one() -> None:
