@@ -10,18 +10,21 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ortbench.engines.base import Availability, LoadRequest, OperatorTime
 from ortbench.engines.compiler import missing_compiler
+from ortbench.engines.cuda import compute_capability
 from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
 from ortbench.engines.torch_precision import pin_precision, to_lane
 from ortbench.errors import ArmError
 from ortbench.models.identity import model_identity
 from ortbench.models.inputs import make_inputs
-from ortbench.models.spec import BATCH
+
+if TYPE_CHECKING:
+    import torch
 
 _PACKAGE = "model.pt2"
 _EXAMPLE_BATCH = 2
@@ -32,9 +35,9 @@ class AotiEngine(TorchFamilyEngine):
 
     @classmethod
     def probe(cls, target: str) -> Availability:
-        """As for PyTorch; on the CPU, Inductor writes C++ and needs a compiler."""
+        """As for PyTorch; Inductor writes C++, on a GPU what starts the kernels, and needs a compiler."""
         found = super().probe(target)
-        return missing_compiler(found) if found.available and target == "cpu" else found
+        return missing_compiler(found) if found.available else found
 
     @classmethod
     def build(cls, request: LoadRequest) -> bool:
@@ -96,9 +99,21 @@ def _compile(request: LoadRequest, package: Path) -> None:
             to_lane(torch.from_numpy(example[spec.name]).to(request.target), request.precision)
             for spec in request.source.inputs
         )
-        batch = torch.export.Dim(BATCH)
-        exported = torch.export.export(module, tensors, dynamic_shapes=tuple({0: batch} for _ in tensors))
-        aoti_compile_and_package(exported, package_path=str(package))
+        aoti_compile_and_package(export_for_any_batch(module, tensors), package_path=str(package))
+
+
+def export_for_any_batch(module: torch.nn.Module, tensors: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    """Return the module exported for every batch size that its kernels take.
+
+    Args:
+        module: whose inputs all begin with the batch.
+        tensors: an example of each, at least two in a batch.
+    """
+    import torch
+
+    # No name with bounds of its own: PyTorch's CUDA kernels take at most 65535 images, which a named one would refuse.
+    batch = {0: torch.export.Dim.DYNAMIC}
+    return torch.export.export(module, tensors, dynamic_shapes=tuple(batch for _ in tensors))
 
 
 def _package(request: LoadRequest) -> Path:
@@ -112,6 +127,8 @@ def _package(request: LoadRequest) -> Path:
         "options": request.options,
         "torch": installed_torch_version(),
         "cpu": _instruction_sets(),
+        # Kernels are compiled for one generation of GPUs.
+        "gpu": compute_capability() if request.target == "cuda" else None,
     }
     key = hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
     return Path(request.cache) / f"aoti-{request.source.name}-{key}" / _PACKAGE

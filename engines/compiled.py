@@ -21,9 +21,9 @@ class CompiledEngine(TorchFamilyEngine):
 
     @classmethod
     def probe(cls, target: str) -> Availability:
-        """As for PyTorch; on the CPU, Inductor writes C++ and needs a compiler."""
+        """As for PyTorch; Inductor writes C++, on a GPU what starts the kernels, and needs a compiler."""
         found = super().probe(target)
-        return missing_compiler(found) if found.available and target == "cpu" else found
+        return missing_compiler(found) if found.available else found
 
     def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
         """Set Inductor up; the compiling itself happens at the first call."""

@@ -1,4 +1,4 @@
-"""The C++ compiler that Inductor needs on the CPU: is there one?"""
+"""The C++ compiler that Inductor needs: is there one?"""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def missing_compiler(found: Availability) -> Availability:
         return found
     return msgspec.structs.replace(
         found,
-        reason="torch's Inductor writes C++ for the CPU, and no C++ compiler is here",
+        reason="torch's Inductor writes C++, and no C++ compiler is here",
         remedy="a C++ compiler (on Debian and Ubuntu: apt-get install g++), or its path in CXX",
     )

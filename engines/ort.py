@@ -11,6 +11,7 @@ import numpy as np
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.cuda import missing_gpu_reason
+from ortbench.engines.ort_binding import Binder, replays_a_graph
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
 from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, one_session, plan_session
@@ -59,8 +60,8 @@ class OrtEngine(Engine):
             missing = f"this build of ONNX Runtime has no {provider.name}"
             return Availability(version=version, reason=missing, remedy=remedy(provider))
         on_gpu = provider.memory == "cuda"
-        if on_gpu and (missing := missing_gpu_reason()):
-            return Availability(version=version, reason=missing, remedy=provider.needs)
+        if on_gpu and (no_gpu := missing_gpu_reason()):
+            return Availability(version=version, reason=no_gpu, remedy=provider.needs)
         if reason := _refusal(provider):
             return Availability(version=version, reason=reason, remedy=provider.libraries or provider.needs)
         return Availability(version=version, device="NVIDIA GPU" if on_gpu else provider.needs)
@@ -105,20 +106,23 @@ class OrtEngine(Engine):
                 f"asked for {self._provider}, but ONNX Runtime fell back to {', '.join(self._session.get_providers())}"
             )
         self._outputs = [output.name for output in self._session.get_outputs()]
+        fixed = replays_a_graph(self._plan.provider_options)
+        self._binder = Binder(self._session, self._outputs, self._memory, fixed=fixed)
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the provider computes, and let it allocate the outputs there, once."""
-        # CPU values are not copied: the arrays must live as long as the binding.
         self._arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        self._binding = self._bound() if self._request.options.get("io_binding", True) else None
         self._results: list[Any] = []
+        self._bound = self._binder.bind(self._arrays) if self._request.options.get("io_binding", True) else None
+        self._binding: Any = self._bound.binding if self._bound else None
+        self._run_options: Any = self._bound.options if self._bound else None
 
     def run(self) -> None:
         """Run the session on what is bound; without IO binding on the arrays, whose copies then count."""
         if self._binding is None:
             self._results = self._session.run(None, self._arrays)
         else:
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(self._binding, self._run_options)
 
     def synchronize(self) -> None:
         """Wait for outputs on the device; the CPU provider returns when it is done."""
@@ -182,17 +186,6 @@ class OrtEngine(Engine):
         if not self._facts_read:
             self._facts_read, self._facts = True, graph_facts(self._request, sha256, version)
         return self._facts
-
-    def _bound(self) -> Any:
-        import onnxruntime
-
-        binding = self._session.io_binding()
-        for name, array in self._arrays.items():
-            value = onnxruntime.OrtValue.ortvalue_from_numpy(array, self._memory, 0)
-            binding.bind_ortvalue_input(name, value)
-        for name in self._outputs:
-            binding.bind_output(name, self._memory)
-        return binding
 
     def _placement(self, sha256: str, version: str) -> Placement | None:
         nodes = _assignment(self._session)

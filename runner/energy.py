@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ _ZONES = "sys/class/powercap"
 _PACKAGE = "package"
 NOT_READABLE = "the processor's counters are readable by root only"
 READABLE_COMMAND = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"
+# What moves between two readings was used since the counter moved before them: at most a twentieth is another arm's.
+_FEWEST_PERIODS = 20
 _MISSING = "the system shows no energy counter of the processor (RAPL)"
 
 
@@ -54,14 +58,17 @@ def used_uj(before: int, after: int, range_uj: int) -> int:
 class EnergyMeter:
     """Says what was used since it was last set to zero."""
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Look for counters.
 
         Args:
             root: the file system's; None for the real one.
+            clock: tells seconds.
         """
         self._packages = packages(root or sysfs.ROOT)
+        self._clock = clock
         self._gpu: Callable[[], int | None] | None = None
+        self._shortest_s: float | None = None
         self._before: list[int | None] = []
 
     def begin(self, *, on_gpu: bool) -> None:
@@ -70,11 +77,20 @@ class EnergyMeter:
         Args:
             on_gpu: count the GPU's energy, not the processor's.
         """
+        if on_gpu and self._shortest_s is None:
+            # NVML's counter moves about ten times a second (H100); RAPL's a thousand times, which no slice notices.
+            self._shortest_s = _FEWEST_PERIODS * (gpu.energy_period_s() or math.inf)
         self._gpu = gpu.energy_uj if on_gpu else None
-        self._before = self._readings()
+        self._before, self._began = self._readings(), self._clock()
 
     def end(self) -> int | None:
-        """Return the energy since `begin` in uJ, all packages together; None where it cannot be read."""
+        """Return the energy since `begin` in uJ, all packages together.
+
+        Returns:
+            None where it cannot be read, or the time was too short for a counter that moves as rarely as the GPU's.
+        """
+        if self._gpu and self._clock() - self._began < (self._shortest_s or 0):
+            return None
         pairs = list(zip(self._before, self._readings(), strict=True))
         ranges = [0] if self._gpu else [package.range_uj for package in self._packages]
         if not pairs or any(reading is None for pair in pairs for reading in pair):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import time
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ _MIB = 1024**2
 _UNKNOWN_BYTES = 2**64 - 1
 # Processes that start between two questions need room too.
 _SPARE_PLACES = 16
+_LOOK_S = 0.001
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,25 @@ def energy_uj() -> int | None:
         return None
     told = _ask(library, "nvmlDeviceGetTotalEnergyConsumption", handles[0], ctypes.byref(energy_mj)) == _SUCCESS
     return energy_mj.value * 1000 if told else None
+
+
+def energy_period_s(longest_s: float = 1.0) -> float | None:
+    """Return the time between two movements of the energy counter, by watching it.
+
+    Args:
+        longest_s: how long to watch.
+
+    Returns:
+        None where it cannot be read, or does not move twice.
+    """
+    moved: list[float] = []
+    before, began = energy_uj(), time.monotonic()
+    while before is not None and len(moved) < 2 and time.monotonic() - began < longest_s:
+        time.sleep(_LOOK_S)
+        if (now := energy_uj()) != before:
+            moved.append(time.monotonic())
+            before = now
+    return moved[1] - moved[0] if len(moved) == 2 else None
 
 
 @functools.cache

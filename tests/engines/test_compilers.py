@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from ortbench.engines.aoti import export_for_any_batch
 from ortbench.engines.base import Availability, LoadRequest
 from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.registry import resolve_engine, resolve_engines
@@ -182,9 +184,21 @@ def test_compiling_again_after_the_warm_up_is_an_error() -> None:
     assert compiled == "compiled for the next batch size"
 
 
+def test_a_kernels_own_bound_on_the_batch_is_no_reason_to_refuse_a_model() -> None:
+    # As PyTorch's CUDA kernels have it: at most 65535 images, seen with adaptive average pooling.
+    class Bounded(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            torch._check(images.shape[0] <= 65535)
+            return images * 2
+
+    exported = export_for_any_batch(Bounded(), (torch.ones(2, 3),)).module()
+    for batch in (1, 2, 5):
+        assert exported(torch.ones(batch, 3)).shape == (batch, 3)
+
+
 def test_without_a_compiler_the_reason_and_the_remedy_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
     missing = missing_compiler(Availability(version="2", device="CPU"))
-    assert missing.reason == "torch's Inductor writes C++ for the CPU, and no C++ compiler is here"
+    assert missing.reason == "torch's Inductor writes C++, and no C++ compiler is here"
     assert "apt-get install g++" in (missing.remedy or "")

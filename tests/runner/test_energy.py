@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -65,16 +66,39 @@ def test_without_counters_there_is_no_figure(tmp_path: Path) -> None:
     assert meter.end() is None
 
 
-def test_an_arm_on_the_gpu_is_charged_the_gpus_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    zone(tmp_path, "intel-rapl:0", "package-0", "1000")
-    readings = iter([7000, 9000])
-    monkeypatch.setattr(gpu, "energy_uj", lambda: next(readings))
-    meter = EnergyMeter(tmp_path)
+def on_a_fake_gpu(
+    monkeypatch: pytest.MonkeyPatch, readings: list[int | None], period_s: float | None, slice_s: float
+) -> int | None:
+    """Return what the meter says of a slice of `slice_s` on a fake GPU whose counter moves every `period_s`."""
+    monkeypatch.setattr(gpu, "energy_uj", iter(readings).__next__)
+    monkeypatch.setattr(gpu, "energy_period_s", lambda: period_s)
+    meter = EnergyMeter(Path("/nowhere"), iter([10.0, 10.0 + slice_s]).__next__)
     meter.begin(on_gpu=True)
-    assert meter.end() == 2000
+    return meter.end()
+
+
+def test_an_arm_on_the_gpu_is_charged_the_gpus_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert on_a_fake_gpu(monkeypatch, [7000, 9000], 0.1, 2.5) == 2000
+    assert on_a_fake_gpu(monkeypatch, [None, None], 0.1, 2.5) is None
+
+
+def test_a_slice_that_is_short_for_the_gpus_counter_has_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Seen on an H100: 20 ms slices read 0 or 18 J, and an engine and its twin were 18 to 33 % apart.
+    assert on_a_fake_gpu(monkeypatch, [7000, 9000], 0.1, 0.02) is None
+    assert on_a_fake_gpu(monkeypatch, [7000, 9000], 0.1, 1.9) is None
+    assert on_a_fake_gpu(monkeypatch, [7000, 9000], None, 1e6) is None
+
+
+def test_how_often_the_gpus_counter_moves_is_seen_by_watching_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(1000))
+    monkeypatch.setattr(gpu, "energy_uj", lambda: next(now) // 10)
+    seconds = iter([milliseconds / 1000 for milliseconds in range(1000)])
+    monkeypatch.setattr(gpu, "time", SimpleNamespace(sleep=lambda _: None, monotonic=seconds.__next__))
+    assert gpu.energy_period_s() == pytest.approx(0.011)
+    monkeypatch.setattr(gpu, "energy_uj", lambda: 5)
+    assert gpu.energy_period_s(0.1) is None
     monkeypatch.setattr(gpu, "energy_uj", lambda: None)
-    meter.begin(on_gpu=True)
-    assert meter.end() is None
+    assert gpu.energy_period_s() is None
 
 
 @given(st.integers(1, 2**40), st.data())
