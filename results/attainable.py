@@ -55,6 +55,7 @@ def roof_notes(roofline: Roofline | None, precisions: Sequence[str]) -> list[str
     missing = {engine: why for engine, why in roofline.without_roof.items() if why != FAKE}
     if roofline.peaks:
         notes += [roofline.left_out] if roofline.left_out else []
+        notes += _disturbed(roofline.peaks)
         notes += [f"no share of the peak for {engine}: {why}" for engine, why in missing.items()]
         found = {lane: roofline.work[lane].arithmetic for lane in precisions if lane in roofline.work}
         others = dict.fromkeys(kind for kind in found.values() if kind != MEASURED_ARITHMETIC)
@@ -62,6 +63,15 @@ def roof_notes(roofline: Roofline | None, precisions: Sequence[str]) -> list[str
         if any(not work.flops_per_item for work in roofline.work.values()):
             notes.append("no share of the peak: the model has no convolutions and no matrix products")
     return notes
+
+
+def _disturbed(peaks: Sequence[Peaks]) -> list[str]:
+    held = [each for each in peaks if each.disturbed]
+    if not held:
+        return []
+    layouts = ", ".join(f"{each.instances} x {each.threads}" for each in held)
+    doubt = f"the roofs of instances x threads of {layouts} may be too low, and shares of them too high"
+    return [f"{doubt}: {held[0].disturbed} while they were measured, twice"]
 
 
 def roof_lines(summary: Summary) -> list[str]:

@@ -21,7 +21,8 @@ from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.lanes import lane_notes
-from ortbench.results.load import arm_load, load_marks, load_notes
+from ortbench.results.load import arm_load, comparable, load_marks, load_notes
+from ortbench.results.loadgen import ArmLoad
 from ortbench.results.machine_speed import drift, untracked
 from ortbench.results.pairing import NEVER_QUIET, by_arm, cell_ratios, counted, mostly_spoiled
 from ortbench.results.percentiles import PooledCalls
@@ -115,11 +116,12 @@ def summarize(
 def _estimate_speedups(
     cell: PlannedCell, lines: Sequence[RoundRecord], baseline: str, records: Mapping[_ArmId, _ArmRecord]
 ) -> None:
-    if records[cell.key.id, ArmKey(baseline)].status(cell)[0] != "ok":
+    base = records[cell.key.id, ArmKey(baseline)]
+    if base.status(cell)[0] != "ok":
         return
     for arm, ratios in cell_ratios(lines, baseline).items():
         own = records[cell.key.id, arm]
-        if own.status(cell)[0] == "ok":
+        if own.status(cell)[0] == "ok" and comparable(base.slices, own.slices, cell.key.batch_size):
             own.speedup = estimate_over_launches(ratios)
 
 
@@ -161,7 +163,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
     half_width = record.speedup.relative_half_width() if record.speedup else None
     target = run.settings.get("target")
     last = record.launches[-1] if record.launches else None
-    load = arm_load(record.slices)
+    load = arm_load(record.slices, cell.key.batch_size)
     return ArmSummary(
         engine=arm.engine,
         twin=arm.twin,
@@ -170,7 +172,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         steady=all(launch.steady for launch in record.launches) if status == "ok" else None,
         target_met=half_width is not None and half_width <= target if record.speedup and target else None,
         latency_ms=_latency(record.slices) if samples else None,
-        throughput_per_s=_throughput_per_s(record.slices, cell.key.batch_size) if samples else None,
+        throughput_per_s=_throughput_per_s(record.slices, cell.key.batch_size, load) if samples else None,
         speedup=_speedup(record, run.baseline),
         rounds=len(record.slices),
         launches=len({line.launch for line in record.slices}),
@@ -228,7 +230,9 @@ def _latency(slices: Sequence[RoundRecord]) -> Latency:
     )
 
 
-def _throughput_per_s(slices: Sequence[RoundRecord], batch_size: int) -> float:
+def _throughput_per_s(slices: Sequence[RoundRecord], batch_size: int, load: ArmLoad | None) -> float:
+    if load and load.completed_per_s is not None:
+        return load.completed_per_s
     return sum(items_of(line, batch_size) for line in slices) * _NS_PER_S / _wall_ns(slices)
 
 

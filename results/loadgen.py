@@ -45,7 +45,7 @@ class ArmLoad(msgspec.Struct, frozen=True, kw_only=True):
         unmet: in how many runs each of LoadGen's conditions was not met.
         offered_per_s: arrivals; None where each query waits for the last.
         completed_per_s: queries finished, from the first one's arrival to the last one's end.
-        busy: share of the time of arrivals that the engine would compute if it had kept up: from 1 on it cannot.
+        busy: share of the time of arrivals that full calls for all of them would take: from 1 on it cannot keep up.
         call_ms: how long the engine computed for one call, on average, without what waited before it.
         bound_ms: on the 99th percentile, and late: the share of queries over it.
         reason: why LoadGen called a run INVALID, in its words: of the last that was not only too short for it.

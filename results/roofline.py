@@ -54,6 +54,7 @@ class Peaks(msgspec.Struct, frozen=True, kw_only=True):
         gflop_per_s: of a large fp32 matrix product, all instances together.
         gbyte_per_s: of large arrays, read and written bytes together, all instances together.
         product, stream: what gave the best figure, e.g. `onnxruntime, 1024 x 1024` and `copy`.
+        disturbed: by what, where it was; the roofs may be too low then.
     """
 
     threads: int
@@ -62,6 +63,7 @@ class Peaks(msgspec.Struct, frozen=True, kw_only=True):
     gbyte_per_s: float
     product: str = ""
     stream: str = ""
+    disturbed: str | None = None
 
     @property
     def ridge(self) -> float:
@@ -136,5 +138,10 @@ def share_of_peak(work: Work, peaks: Peaks, items_per_call: float, items_per_s: 
         attainable_gflop_per_s=attainable,
         bound=bound,
         share=share,
-        explanation=ABOVE[bound] if share > 1 else None,
+        explanation=_explained(peaks, bound) if share > 1 else None,
     )
+
+
+def _explained(peaks: Peaks, bound: str) -> str:
+    disturbed = f"its roof may be too low ({peaks.disturbed} while it was measured), or " if peaks.disturbed else ""
+    return disturbed + ABOVE[bound]

@@ -149,7 +149,14 @@ class MeasurePeaks(Message):
 
 
 class PeaksMeasured(Message):
-    """What each way of doing it reached at best, by its name."""
+    """What each way of doing it reached in each repetition, by its name.
 
-    gflop_per_s: dict[str, float]
-    gbyte_per_s: dict[str, float]
+    Attributes:
+        cpu_s: the process's CPU time meanwhile.
+        major_faults: its page faults that read the disk meanwhile.
+    """
+
+    gflop_per_s: dict[str, tuple[float, ...]]
+    gbyte_per_s: dict[str, tuple[float, ...]]
+    cpu_s: float = 0.0
+    major_faults: int = 0

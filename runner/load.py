@@ -154,4 +154,5 @@ def round_seeds(seed: int, launch: int, number: int) -> tuple[int, int, int]:
 def describe_load(load: Load) -> str:
     """Say for the plan what a run is."""
     bound = f", 99th percentile bound {load.max_latency_s * 1e3:g} ms" if load.rate else ""
-    return f"{load.label}{bound}: MLPerf LoadGen's {SCENARIOS[load.name]} scenario, runs of {load.run_s:g} s"
+    about = f", about {load.rate * load.run_s:.3g} requests each" if load.rate else ""
+    return f"{load.label}{bound}: MLPerf LoadGen's {SCENARIOS[load.name]} scenario, runs of {load.run_s:g} s{about}"

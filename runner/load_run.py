@@ -181,7 +181,8 @@ def _samples(request: protocol.LoadSlice, calls: _Calls, before: Any) -> protoco
         minor_faults=after.minor_faults - before.minor_faults,
         major_faults=after.major_faults - before.major_faults,
         involuntary_switches=after.involuntary_switches - before.involuntary_switches,
-        items=len(samples),
+        # A last batch that the samples do not fill is computed in full.
+        items=calls.count * request.batch_size if request.scenario == OFFLINE else len(samples),
         loadgen=LoadRun(
             seeds=request.seeds,
             queries=len({sample.query for sample in samples}),

@@ -12,6 +12,8 @@ from ortbench.runner.load import SINGLE_STREAM, Load, round_seeds
 
 # A run may last twice as long as it should where the engine falls behind; from this many times on it hangs.
 _HANG_FACTOR = 5
+# LoadGen ends with the first arrival after the time, which one run in e^10 awaits for longer than ten gaps on average.
+_GAPS = 10
 _WARM_UP_S = 0.001
 
 
@@ -43,7 +45,8 @@ def run_under_load(  # noqa: PLR0913 - a run is of one arm in one cell of one ro
         seeds=round_seeds(load.seed, launch, number),
         folder="",
     )
-    return _ask(arm, request, timeout_s + _HANG_FACTOR * request.run_s + 4 * _HANG_FACTOR * call_s)
+    arrival_s = _GAPS / load.rate if load.rate else 0.0
+    return _ask(arm, request, timeout_s + arrival_s + _HANG_FACTOR * request.run_s + 4 * _HANG_FACTOR * call_s)
 
 
 def warm_up_load(arm: Arm, cell: CellKey, timeout_s: float) -> None:

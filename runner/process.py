@@ -27,7 +27,10 @@ from ortbench.runner.message import Message
 _Reply = TypeVar("_Reply", bound=Message)
 
 # Every one of these is read by a library that some engine loads, before or while it is imported.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    "VECLIB_MAXIMUM_THREADS",
+)
 _SETTLE_S = 0.02
 _TAIL_CHARACTERS = 2000
 # Of an answer: the longest there are, of many calls or a profile, take a few MiB.

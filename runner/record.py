@@ -127,7 +127,7 @@ class StudyRecord:
     def _missing_tail(self, cell: PlannedCell) -> float:
         """Return how many times the queries so far a 99th percentile takes, for the arm with the fewest."""
         queries: dict[ArmKey, int] = defaultdict(int)
-        for line in self._by_cell[cell.key.id]:
+        for line in counted(self._by_cell[cell.key.id]):
             queries[ArmKey(line.engine, line.twin)] += len(line.samples_ns)
         fewest = min((queries[arm] for arm in self.arms_in(cell)), default=0)
         return PERCENTILE_MINIMUM[99] / fewest if fewest else float("inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _CPU = "sys/devices/system/cpu"
@@ -39,10 +40,18 @@ def caches(root: Path = ROOT) -> list[str]:
     return found
 
 
-def last_cache_bytes(root: Path = ROOT) -> int:
-    """Return the size of the first CPU's largest cache; 0 where the system does not tell."""
-    sizes = [parse_size(text.rpartition(" ")[2]) for text in caches(root)]
-    return max(sizes, default=0)
+def last_caches_bytes(cpus: Iterable[int], root: Path = ROOT) -> int:
+    """Return the size of the CPUs' largest caches together, each that several share once; 0 where nothing is told."""
+    found: dict[tuple[str, str], int] = {}
+    for cpu in cpus:
+        folders = (root / _CPU / f"cpu{cpu}/cache").glob("index*")
+        sizes = {parse_size(read_text(folder / "size")): folder for folder in folders}
+        if sizes:
+            size = max(sizes)
+            # Without the list of who shares it, it is taken for one that all share.
+            shared = read_text(sizes[size] / "shared_cpu_list")
+            found[read_text(sizes[size] / "level"), shared] = size
+    return sum(found.values())
 
 
 def parse_size(text: str) -> int:

@@ -92,7 +92,8 @@ def test_the_notes_say_who_cannot_keep_up_and_what_loadgen_objects_to() -> None:
     run, lines = study()
     summary = summarize(run, lines, make_launches(["torch", "ort"], 2, CELL.id))
     assert summary.notes == (
-        "b1-t2-poisson@20/s: torch cannot keep up: 20 requests/s arrive and it completes 10",
+        "b1-t2-poisson@20/s: torch cannot keep up: 20 requests/s arrive and it completes 10; its queue grows as long "
+        "as a run lasts, so no speedup is given",
         "b1-t2-poisson@20/s: LoadGen calls runs of torch INVALID (not met: latency bound in 2 of 2): "
         '"Reduce target QPS to improve latency."',
         "b1-t2-poisson@20/s: LoadGen calls runs of ort INVALID only for having too few queries for its early stopping; "
@@ -107,8 +108,45 @@ def test_the_notes_say_who_cannot_keep_up_and_what_loadgen_objects_to() -> None:
     assert ort.marks == ()
     assert torch.load is not None
     assert (torch.load.overloaded, torch.load.late) == (True, 18 / 21)
-    assert ort.speedup is not None
-    assert ort.speedup.ratio == pytest.approx(40)
+    assert ort.speedup is None
+
+
+def test_calls_that_are_not_full_are_no_sign_of_an_engine_that_cannot_keep_up() -> None:
+    # As run with LoadGen: calls of 100 ms for up to 8 at 40 requests/s, of which there are 10 in each second.
+    busy = run_of(queries=41, calls=11, busy_ns=1100 * MS)
+    load = arm_load([line("ort", 1, busy)], batch_size=8)
+    assert load is not None
+    assert load.busy == pytest.approx(40 * 0.1 / 8)
+    assert not load.overloaded
+    alone = arm_load([line("ort", 1, busy)], batch_size=1)
+    assert alone is not None
+    assert alone.overloaded
+
+
+def test_under_arrivals_the_throughput_is_what_was_completed() -> None:
+    run, lines = study()
+    torch, ort = summarize(run, lines, make_launches(["torch", "ort"], 2, CELL.id)).cells[0].arms
+    assert torch.throughput_per_s == pytest.approx(10)
+    assert ort.throughput_per_s == pytest.approx(20)
+
+
+@pytest.mark.parametrize(("tail_ms", "told"), [(900, True), (25, False)])
+def test_a_shorter_median_with_a_longer_tail_is_told(tail_ms: float, *, told: bool) -> None:
+    def half(engine: str, launch: int, median_ms: float, slowest_ms: float) -> RoundRecord:
+        samples = (round(median_ms * MS),) * 180 + (round(slowest_ms * MS),) * 20
+        return msgspec.structs.replace(line(engine, launch, run_of(queries=200, calls=200)), samples_ns=samples)
+
+    run = make_run(cells=(PlannedCell(key=CELL, arms=(ArmKey("torch"), ArmKey("ort")), status="ok"),))
+    lines = [half("torch", launch, 40, 50) for launch in range(1, 9)]
+    lines += [half("ort", launch, 20, tail_ms) for launch in range(1, 9)]
+    summary = summarize(run, lines, make_launches(["torch", "ort"], 8, CELL.id))
+    assert summary.cells[0].arms[1].speedup is not None
+    assert summary.cells[0].arms[1].speedup.verdict == "faster"
+    note = (
+        "b1-t2-poisson@20/s: ort is faster than torch by the median, but its p99 is longer: "
+        f"{tail_ms:.3g} against 50 ms"
+    )
+    assert (note in summary.notes) is told
 
 
 def test_markdown_has_a_tail_under_a_load_only() -> None:

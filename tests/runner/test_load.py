@@ -93,7 +93,8 @@ def test_without_loadgen_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_plan_says_what_a_run_is() -> None:
     assert describe_load(Load("poisson", 20, run_s=2)) == (
-        "poisson@20/s, 99th percentile bound 100 ms: MLPerf LoadGen's Server scenario, runs of 2 s"
+        "poisson@20/s, 99th percentile bound 100 ms: MLPerf LoadGen's Server scenario, runs of 2 s, "
+        "about 40 requests each"
     )
     assert describe_load(Load("offline", run_s=3.3)) == "offline: MLPerf LoadGen's Offline scenario, runs of 3.3 s"
 

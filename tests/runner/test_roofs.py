@@ -19,8 +19,8 @@ from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.jobs import Reference
 from ortbench.runner.peaks import sides
 from ortbench.runner.process import Worker
-from ortbench.runner.roofs import affordable, measure_layout, together, without_roof
-from ortbench.runner.sysfs import last_cache_bytes, parse_size
+from ortbench.runner.roofs import affordable, better, measure_layout, together, without_roof
+from ortbench.runner.sysfs import last_caches_bytes, parse_size
 from tests.conftest import CommandLine
 
 needs_two_cpus = pytest.mark.skipif(thread_limit() < 2, reason="two instances need two CPUs")
@@ -46,27 +46,55 @@ def test_what_does_not_compute_on_the_processor_has_no_roof() -> None:
     }
 
 
-def test_instances_are_added_up_way_by_way() -> None:
-    first = job_messages.PeaksMeasured(gflop_per_s={"a": 10, "b": 7}, gbyte_per_s={"copy": 4, "add": 5})
-    second = job_messages.PeaksMeasured(gflop_per_s={"a": 1, "b": 8}, gbyte_per_s={"copy": 4, "add": 2})
+def test_instances_are_judged_by_what_they_did_at_the_same_time() -> None:
+    first = job_messages.PeaksMeasured(
+        gflop_per_s={"a": (10, 2), "b": (7, 6)}, gbyte_per_s={"copy": (4, 3), "add": (5, 5)}
+    )
+    # The best of `a` would be 10 and 9, but not in the same repetition.
+    second = job_messages.PeaksMeasured(
+        gflop_per_s={"a": (1, 9), "b": (8, 5)}, gbyte_per_s={"copy": (4, 3), "add": (2, 3)}
+    )
     assert together(3, [first, second]) == Peaks(
-        threads=3, instances=2, gflop_per_s=15, gbyte_per_s=8, product="b", stream="copy"
+        threads=3, instances=2, gflop_per_s=14, gbyte_per_s=8, product="b", stream="copy"
     )
     assert together(1, [first]).product == "a"
+
+
+def test_a_second_measurement_counts_where_it_was_quiet_and_the_best_where_it_was_not() -> None:
+    def peaks(product: float, stream: float, disturbed: str | None) -> Peaks:
+        return Peaks(threads=1, gflop_per_s=product, gbyte_per_s=stream, disturbed=disturbed)
+
+    first, quiet, again = peaks(9, 4, "others"), peaks(8, 3, None), peaks(8, 5, "others again")
+    assert better(first, quiet) == quiet
+    assert better(first, again) == peaks(9, 5, "others")
+
+
+def test_roofs_that_were_disturbed_are_measured_again_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = iter(["other programs used 0.30 s of CPU time"] * 2)
+    monkeypatch.setattr(roofs, "spoiled_reason", lambda *_: next(reasons))
+    found = measure_layout(1, 1)
+    assert found.disturbed == "other programs used 0.30 s of CPU time"
+    assert list(reasons) == []
+    monkeypatch.setattr(roofs, "spoiled_reason", lambda *_: None)
+    assert measure_layout(1, 1).disturbed is None
 
 
 def test_more_threads_multiply_larger_matrices() -> None:
     assert [sides(threads) for threads in (1, 3, 4, 64)] == [(512, 1024), (512, 1024), (1024, 2048), (2048, 4096)]
 
 
-def test_the_size_of_the_last_cache_is_read(tmp_path: Path) -> None:
-    for index, (level, size) in enumerate([(1, "32K"), (3, "16M"), (2, "1024K")]):
-        folder = tmp_path / f"sys/devices/system/cpu/cpu0/cache/index{index}"
-        folder.mkdir(parents=True)
-        for name, text in (("level", str(level)), ("type", "Unified"), ("size", size)):
-            (folder / name).write_text(text, encoding="ascii")
-    assert last_cache_bytes(tmp_path) == 16 << 20
-    assert last_cache_bytes(tmp_path / "nothing") == 0
+def test_the_last_caches_of_the_cpus_in_use_are_added_up_each_once(tmp_path: Path) -> None:
+    for cpu, shared in enumerate(["0-1", "0-1", "2-3", "2-3"]):
+        for index, (level, size) in enumerate([(1, "32K"), (3, "16M"), (2, "1024K")]):
+            folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/cache/index{index}"
+            folder.mkdir(parents=True)
+            own = shared if level == 3 else str(cpu)
+            for name, text in (("level", str(level)), ("size", size), ("shared_cpu_list", own)):
+                (folder / name).write_text(text, encoding="ascii")
+    assert last_caches_bytes([0], tmp_path) == 16 << 20
+    assert last_caches_bytes([0, 1], tmp_path) == 16 << 20
+    assert last_caches_bytes([0, 1, 2], tmp_path) == 32 << 20
+    assert last_caches_bytes([0], tmp_path / "nothing") == 0
     assert [parse_size(text) for text in ("512", "1G", "", "many")] == [512, 1 << 30, 0, 0]
 
 
@@ -76,7 +104,9 @@ def test_a_worker_tries_every_way() -> None:
     names = [f"{library}, {side} x {side}" for side in (512, 1024) for library in ("numpy", "onnxruntime")]
     assert list(found.gflop_per_s) == names
     assert list(found.gbyte_per_s) == ["copy", "add"]
-    assert min(*found.gflop_per_s.values(), *found.gbyte_per_s.values()) > 0
+    assert min(map(min, [*found.gflop_per_s.values(), *found.gbyte_per_s.values()])) > 0
+    assert {len(rates) for rates in [*found.gflop_per_s.values(), *found.gbyte_per_s.values()]} == {8}
+    assert found.cpu_s > 0
 
 
 @needs_two_cpus
