@@ -16,7 +16,7 @@ from tests.conftest import CommandLine, end_after_launches
 pytestmark = pytest.mark.skipif(thread_limit() < 2, reason="two instances need two CPUs")
 # Every instance waits as long as a single one does, so that two do twice as much.
 STUDY = ("--threads", "1", "--instances", "1,2", "--batch-sizes", "1")
-ENGINES = "scripted[latency=40ms],scripted[latency=5ms]"
+ENGINES = "scripted[latency=24ms],scripted[latency=3ms]"
 
 
 def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
@@ -24,7 +24,7 @@ def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
 ) -> None:
     end_after_launches(monkeypatch, 1)
     words = ["compare", "--model", model_file, "--engines", ENGINES, *STUDY, "--output", "out"]
-    outcome = ortbench(*words, "--max-time", "25s", draw=True)
+    outcome = ortbench(*words, "--max-time", "16s", draw=True)
     assert outcome.status == 0, outcome.stderr
     assert "best against best: throughput" in outcome.stdout
     assert "note: measured in the same rounds" in outcome.stdout
@@ -51,7 +51,7 @@ def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
     assert "best against best" in ortbench("show", "out").stdout
 
     end_after_launches(monkeypatch, 1)
-    again = ortbench(*words, "--max-time", "29s", "--resume")
+    again = ortbench(*words, "--max-time", "19s", "--resume")
     assert again.status == 0, again.stderr
     after = read_finals(Path("out"))
     assert after[: len(before)] == before
