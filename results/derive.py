@@ -231,7 +231,8 @@ def _latency(slices: Sequence[RoundRecord]) -> Latency:
 
 
 def _throughput_per_s(slices: Sequence[RoundRecord], batch_size: int, load: ArmLoad | None) -> float:
-    if load and load.completed_per_s is not None:
+    # None where nothing arrives by itself, and 0 where each run was of a single query, which begins the time.
+    if load and load.completed_per_s:
         return load.completed_per_s
     return sum(items_of(line, batch_size) for line in slices) * _NS_PER_S / _wall_ns(slices)
 

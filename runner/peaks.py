@@ -34,7 +34,7 @@ _LARGEST_SIDE = 2048
 
 
 def measure_peaks(request: job_messages.MeasurePeaks) -> job_messages.PeaksMeasured:
-    """Measure both; about two seconds. The BLAS library's threads are the environment's, set before it loaded."""
+    """Measure both; two to three seconds. The BLAS library's threads are the environment's, set before it loaded."""
     meeting = Meeting(request.meeting) if request.meeting else None
     before = usage()
     # Memory first: the libraries' threads spin for a while after a product.

@@ -130,6 +130,14 @@ def test_under_arrivals_the_throughput_is_what_was_completed() -> None:
     assert ort.throughput_per_s == pytest.approx(20)
 
 
+def test_runs_of_one_request_have_a_throughput_all_the_same() -> None:
+    run, _ = study()
+    alone = run_of(queries=1, calls=1, scheduled_ns=0, busy_ns=20 * MS)
+    lines = [line(engine, launch, alone, wall_ns=SECOND // 50) for engine in ("torch", "ort") for launch in (1, 2)]
+    torch, ort = summarize(run, lines, make_launches(["torch", "ort"], 2, CELL.id)).cells[0].arms
+    assert torch.throughput_per_s == ort.throughput_per_s == pytest.approx(50)
+
+
 @pytest.mark.parametrize(("tail_ms", "told"), [(900, True), (25, False)])
 def test_a_shorter_median_with_a_longer_tail_is_told(tail_ms: float, *, told: bool) -> None:
     def half(engine: str, launch: int, median_ms: float, slowest_ms: float) -> RoundRecord:
