@@ -16,7 +16,7 @@ from ortbench.results.load import tail
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
-from ortbench.units import format_significant
+from ortbench.units import format_significant, quantity
 
 # A pipe has no width; wide enough that no row of a usual study is folded.
 _PIPE_WIDTH = 180
@@ -176,7 +176,8 @@ def _resolution(summary: Summary) -> list[str]:
         lines.append(f"resolution: this run tells differences of {summary.resolution:.1%} and more")
     unmet = [arm for cell in summary.cells for arm in cell.arms if arm.target_met is False]
     if unmet:
-        lines.append(f"target: {len(unmet)} speedups are known less well than was wanted; --max-time would narrow them")
+        known = quantity(len(unmet), "speedup is", "speedups are")
+        lines.append(f"target: {known} known less well than was wanted; a longer --max-time would help")
     if summary.spoiled_rounds:
         lines.append(f"machine: other programs or limits spoiled {summary.spoiled_rounds:.1%} of the rounds")
     if summary.drift is not None:

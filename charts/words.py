@@ -9,6 +9,7 @@ from ortbench.results.pairing import NEVER_QUIET
 from ortbench.results.schema import ArmKey
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary, arm_label
 from ortbench.results.versions import differing_versions
+from ortbench.units import quantity
 
 # More cells than this make no sentence.
 _MOST_TOLD = 4
@@ -185,7 +186,8 @@ def _checked(summary: Summary) -> Iterator[str]:
     yield from dict.fromkeys(filter(None, (_placed(arm) for arm in arms)))
     unmet = sum(arm.target_met is False for arm in arms)
     if unmet:
-        yield f"{unmet} speedups are known less well than was wanted; a longer --max-time would narrow them."
+        known = quantity(unmet, "speedup is", "speedups are")
+        yield f"{known} known less well than was wanted; a longer --max-time would help."
 
 
 def _placed(arm: ArmSummary) -> str | None:

@@ -48,7 +48,7 @@ first use
   null              1         2       1.00    0.500            9.00             1.51
 
 null failed at batch size 1, threads 2: null hung: no answer within 10 s
-target: 1 speedups are known less well than was wanted; --max-time would narrow them"""
+target: 1 speedup is known less well than was wanted; a longer --max-time would help"""
     )
 
 
