@@ -8,7 +8,8 @@ Over launches the estimate is the Hodges-Lehmann median of Walsh averages and th
 rank, which a bad launch of twelve or more hardly widens, and one of seven to eleven by half of its distance from the
 others; Student's t it widens several times. Where the launches are too few for the
 confidence asked of ranks alone (five or fewer for 95 %), the interval is Student's t, widened to hold every
-launch. A single launch gives no interval.
+launch. A single launch gives no interval, and neither do launches so far apart that its bounds would differ by more
+than tenfold: such an interval decides nothing, and Student's t of two launches reaches to absurd figures.
 
 Sources: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013 (levels of repetition); Hodges and
 Lehmann, Estimates of Location Based on Rank Tests, 1963; Wilcoxon, Individual Comparisons by Ranking Methods, 1945.
@@ -25,6 +26,10 @@ from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
 
 CONFIDENCE = 0.95
+# An interval whose upper bound is more than so many times its lower one is not given: it would decide nothing.
+WIDEST_INTERVAL = 10.0
+# Beyond it the exponential is no float any more.
+_LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,27 @@ class LogEstimate:
     @property
     def value(self) -> float:
         """The estimate on its own scale."""
-        return math.exp(self.center)
+        return math.exp(min(self.center, _LARGEST_LOG))
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-        """Return the interval on the estimate's own scale; None with one launch."""
+        """Return the interval on the estimate's own scale; None where `no_interval` says why."""
         bounds = self.log_interval(confidence)
-        return None if bounds is None else (math.exp(bounds[0]), math.exp(bounds[1]))
+        if bounds is None or bounds[1] - bounds[0] > math.log(WIDEST_INTERVAL) or bounds[1] > _LARGEST_LOG:
+            return None
+        return math.exp(bounds[0]), math.exp(bounds[1])
+
+    @property
+    def no_interval(self) -> str | None:
+        """Why there is no interval of 95 %, in words; None where there is one."""
+        if len(self.launches) < 2:
+            return "there is one launch, which says nothing about the next"
+        if self.interval() is not None:
+            return None
+        apart = math.exp(min(max(self.launches) - min(self.launches), _LARGEST_LOG))
+        return (
+            f"its {len(self.launches)} launches differ by up to {apart:.3g}x, so that an interval would span more than "
+            f"a factor of {WIDEST_INTERVAL:.0f}"
+        )
 
     def log_interval(self, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
         """Return the interval on the log scale; None with one launch."""
@@ -75,7 +95,7 @@ class LogEstimate:
         return low + self.shift, high + self.shift
 
     def relative_half_width(self) -> float | None:
-        """Half the 95 % interval's width over the estimate; None with one launch."""
+        """Half the 95 % interval's width over the estimate; None where there is no interval."""
         interval = self.interval()
         return None if interval is None else (interval[1] - interval[0]) / 2 / self.value
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.results.statistics import (
+    WIDEST_INTERVAL,
     LogEstimate,
     estimate_over_launches,
     paired_log_ratios,
@@ -74,13 +75,41 @@ def test_few_launches_get_students_interval_but_never_less_than_their_range() ->
     assert high >= 1
 
 
+def test_launches_far_apart_have_no_interval_and_the_reason_is_said() -> None:
+    # 12.7062 standard errors of 0.07 to either side are a factor of 5.9 in all, of 0.1 they are one of 12.7.
+    assert LogEstimate((-0.07, 0.07)).interval() == pytest.approx((math.exp(-0.889), math.exp(0.889)), rel=1e-3)
+    assert LogEstimate((-0.07, 0.07)).no_interval is None
+    apart = LogEstimate((-0.1, 0.1))
+    assert apart.interval() is None
+    assert apart.relative_half_width() is None
+    assert apart.no_interval == (
+        "its 2 launches differ by up to 1.22x, so that an interval would span more than a factor of 10"
+    )
+    assert LogEstimate((0.5,)).no_interval == "there is one launch, which says nothing about the next"
+
+
+@given(st.lists(st.floats(-800, 800), min_size=1, max_size=9).map(tuple))
+def test_whatever_the_launches_an_interval_is_narrow_enough_or_its_lack_has_a_reason(
+    launches: tuple[float, ...],
+) -> None:
+    estimate = LogEstimate(launches)
+    interval = estimate.interval()
+    assert estimate.value >= 0
+    if interval:
+        assert interval[1] <= interval[0] * WIDEST_INTERVAL * (1 + 1e-9)
+    assert (estimate.interval() is None) == (estimate.no_interval is not None)
+
+
 @given(LAUNCHES, LOGS)
 def test_a_common_factor_moves_the_interval_and_not_its_relative_width(
     launches: tuple[float, ...], shift: float
 ) -> None:
     plain, moved = LogEstimate(launches), LogEstimate(tuple(value + shift for value in launches))
     assert moved.center == pytest.approx(plain.center + shift, abs=1e-9)
-    assert moved.relative_half_width() == pytest.approx(plain.relative_half_width(), rel=1e-6, abs=1e-9)
+    bounds = plain.log_interval() or (0.0, 0.0)
+    # Where the width is right at the limit, rounding decides whether there is an interval.
+    if abs(bounds[1] - bounds[0] - math.log(WIDEST_INTERVAL)) > 1e-6:
+        assert (moved.relative_half_width() or 0) == pytest.approx(plain.relative_half_width() or 0, rel=1e-6, abs=1e-9)
 
 
 @given(LAUNCHES, LOGS)
