@@ -84,30 +84,33 @@ def _change(old: Results, new: Results) -> RunDiff | None:
 
 def time_line(run: Run) -> str:
     """Say what the study's time went into."""
-    total, inside, rounds, starting, preparing, parity, cpu, waiting = (run.time_s.get(name, 0.0) for name in _TIMES)
+    total, inside, rounds, starting, preparing, parity, cpu, waiting, lead_in = (
+        run.time_s.get(name, 0.0) for name in _TIMES
+    )
     finals, finals_inside = (run.time_s.get(name, 0.0) for name in ("finals", "finals_inside"))
     parts = {
         "starting engines": starting,
         "checking outputs": parity,
         "warming up": preparing,
         **({"waiting for requests": waiting} if waiting else {}),
-        "between calls": max(0.0, rounds - inside + finals_inside - waiting),
+        "lead-ins": lead_in,
+        "between calls": max(0.0, rounds - inside + finals_inside - waiting - lead_in),
         "idle": max(0.0, total - starting - preparing - parity - rounds - finals),
     }
     if finals:
         parts["the finals' own starting and warming up"] = max(0.0, finals - finals_inside)
     worded = ", ".join(f"{name} {format_seconds(seconds)}" for name, seconds in parts.items())
     # The parent's time is of the cells' launches.
-    running = inside - finals_inside + waiting
+    running = inside - finals_inside + waiting + lead_in
     share, parent = (inside / total if total else 0.0), (cpu / running if running else 0.0)
     roofs = f"; the machine's roofs took {format_seconds(run.time_s['roofs'])} more" if "roofs" in run.time_s else ""
     return (
-        f"time: {format_seconds(total)}, {share:.0%} of it inside timed calls ({worded}); "
+        f"time: {format_seconds(total)}, {share:.0%} of it inside counted calls ({worded}); "
         f"ortbench itself used {parent:.1%} of a CPU while engines ran{roofs}"
     )
 
 
-_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu", "waiting")
+_TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", "parent_cpu", "waiting", "lead_in")
 
 
 def _draw(comparison: Comparison) -> None:

@@ -11,7 +11,7 @@ from ortbench.results.schema import RoundRecord
 
 def calls_of(line: RoundRecord) -> int:
     """Return how many calls the counters of a slice are of."""
-    return len(line.samples_ns) if line.calls is None else line.calls
+    return len(line.lead_in_ns) + len(line.samples_ns) if line.calls is None else line.calls
 
 
 def minor_faults_per_call(slices: Sequence[RoundRecord]) -> float | None:

@@ -146,9 +146,13 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         launch, round: from 1.
         position: place in the round's order, from 0.
         started_s: seconds since the study began.
-        samples_ns: every call's duration, in order; under a load the latencies by LoadGen's clock (docs/load.md).
-        wall_ns: the whole slice, from before its first call to after its last.
-        cpu_ns: CPU time of the arm's process in this slice, all its threads together.
+        samples_ns: every counted call's duration, in order; under a load the latencies by LoadGen's clock
+            (docs/load.md).
+        lead_in_ns: the durations of the calls before them, which are never counted: the first calls after a pause take
+            longer than calls in a row. In `stream` those of one instance after the other.
+        wall_ns: of the counted calls, from before the first to after the last.
+        cpu_ns: CPU time of the arm's process in this slice, all its threads together, the lead-in included; so are the
+            faults and the energy.
         minor_faults, major_faults: its page faults.
         involuntary_switches: how often something else took its CPU.
         disturbance: of the whole round, the same on each of its lines.
@@ -156,7 +160,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
         items: how many were finished in `wall_ns`, where it is not the batch size for every sample.
         instance_calls: of how many samples each instance's are, one after the other; empty where samples are the arm's.
-        calls: how many the process's counters are of, where it is not that of the samples.
+        calls: how many the process's counters are of, where it is not that of the lead-in and the samples.
         energy_uj: of the processor, or of the GPU where the arm runs there, while the slice ran; None where unreadable.
         loadgen: LoadGen's own account of the slice, where it made the requests.
     """
@@ -169,6 +173,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     twin: bool = False
     started_s: float
     samples_ns: tuple[int, ...]
+    lead_in_ns: tuple[int, ...] = ()
     wall_ns: int | None = None
     cpu_ns: int | None = None
     minor_faults: int = 0

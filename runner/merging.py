@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import msgspec
@@ -23,17 +23,30 @@ class InstanceCalls:
     """The calls of one instance in one slice.
 
     Attributes:
-        starts_ns, ends_ns: of each call, in order, on the common clock.
+        starts_ns, ends_ns: of each counted call, in order, on the common clock.
+        lead_in: likewise of the calls before them.
     """
 
     starts_ns: tuple[int, ...]
     ends_ns: tuple[int, ...]
+    lead_in: InstanceCalls | None = None
+
+    @property
+    def calls(self) -> int:
+        """How many there are, the lead-in included."""
+        return len(self.starts_ns) + (self.lead_in.calls if self.lead_in else 0)
 
 
 def calls_of(samples: protocol.Samples) -> InstanceCalls:
     """Return an instance's calls from its answer."""
-    ends = (start + took for start, took in zip(samples.starts_ns, samples.samples_ns, strict=True))
-    return InstanceCalls(samples.starts_ns, tuple(ends))
+    uncounted = len(samples.lead_in_ns)
+    lead_in = _timed(samples.starts_ns[:uncounted], samples.lead_in_ns)
+    return replace(_timed(samples.starts_ns[uncounted:], samples.samples_ns), lead_in=lead_in)
+
+
+def _timed(starts_ns: Sequence[int], samples_ns: Sequence[int]) -> InstanceCalls:
+    ends = (start + took for start, took in zip(starts_ns, samples_ns, strict=True))
+    return InstanceCalls(tuple(starts_ns), tuple(ends))
 
 
 def merge(mode: str, items: Sequence[int], answers: Sequence[protocol.Samples]) -> protocol.Samples:
@@ -92,9 +105,18 @@ def _total(values: Sequence[_Number | None]) -> _Number | None:
 
 def _split(instances: Sequence[InstanceCalls]) -> protocol.Samples:
     """A batch begins when the first instance begins its part and is there when the last has finished."""
+    begins, ends = _joint(instances)
+    merged = _samples([end - begin for begin, end in zip(begins, ends, strict=True)], ends[-1] - begins[0])
+    begins, ends = _joint([one.lead_in for one in instances if one.lead_in])
+    return msgspec.structs.replace(
+        merged, lead_in_ns=tuple(end - begin for begin, end in zip(begins, ends, strict=True))
+    )
+
+
+def _joint(instances: Sequence[InstanceCalls]) -> tuple[list[int], list[int]]:
+    """Return when each joint call began and ended."""
     begins = [min(starts) for starts in zip(*(one.starts_ns for one in instances), strict=True)]
-    ends = [max(ends) for ends in zip(*(one.ends_ns for one in instances), strict=True)]
-    return _samples([end - begin for begin, end in zip(begins, ends, strict=True)], ends[-1] - begins[0])
+    return begins, [max(ends) for ends in zip(*(one.ends_ns for one in instances), strict=True)]
 
 
 def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protocol.Samples:
@@ -103,6 +125,7 @@ def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protoco
     A call that reaches out of it counts with its part inside among the items. Among the latencies every instance has
     as many calls as were asked for, its first, during which all others ran. What ends them is their number: choosing
     the calls that are done by some moment would lose the long ones, which are the likeliest to be under way.
+    The lead-in of each lasted until all had done theirs (`timing.time_together`): none of its calls counts in either.
     """
     begin = max(one.starts_ns[0] for one in instances)
     end = min(one.ends_ns[-1] for one in instances)
@@ -119,7 +142,8 @@ def _stream(instances: Sequence[InstanceCalls], items: Sequence[int]) -> protoco
         merged,
         items=finished,
         instance_calls=tuple(map(len, first)),
-        calls=sum(len(one.starts_ns) for one in instances),
+        lead_in_ns=tuple(stop - start for one in instances if one.lead_in for start, stop in _calls(one.lead_in)),
+        calls=sum(one.calls for one in instances),
     )
 
 

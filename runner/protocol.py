@@ -78,12 +78,15 @@ class Slice(Message):
     """Time so many calls.
 
     Attributes:
+        calls: that count.
+        lead_in: calls before them, which are timed and not counted.
         mode: `single` for calls one after the other; `split` to begin each together with the other instances; `stream`
             to begin together and go on until every instance has done so many.
     """
 
     calls: int
     mode: str = "single"
+    lead_in: int = 0
 
 
 class LoadSlice(Message):
@@ -98,6 +101,7 @@ class LoadSlice(Message):
         rate: arrivals a second; 0 where each query waits for the last.
         max_latency_ns: the bound on the 99th percentile under arrivals.
         most_outstanding: with more queries waiting LoadGen ends the run; 0 for any number.
+        lead_in: calls of the engine before LoadGen begins.
     """
 
     scenario: str
@@ -109,14 +113,16 @@ class LoadSlice(Message):
     rate: float = 0.0
     max_latency_ns: int = 0
     most_outstanding: int = 0
+    lead_in: int = 0
 
 
 class Samples(Message):
     """Every call's duration in ns, in order, and what the process used meanwhile; see RoundRecord.
 
     Attributes:
-        starts_ns: when each began, on the system's monotonic clock; empty where there is one instance.
-        calls: see RoundRecord.
+        starts_ns: when each began, on the system's monotonic clock, those of the lead-in first; empty where there is
+            one instance.
+        calls, lead_in_ns: see RoundRecord.
     """
 
     samples_ns: tuple[int, ...]
@@ -130,6 +136,7 @@ class Samples(Message):
     instance_calls: tuple[int, ...] = ()
     loadgen: LoadRun | None = None
     calls: int | None = None
+    lead_in_ns: tuple[int, ...] = ()
 
 
 class Sentinel(Message):

@@ -20,13 +20,18 @@ from ortbench.runner.load import OFFLINE
 
 
 def inside_calls_ns(line: RoundRecord) -> int:
-    """Return how long an arm computed in a slice.
+    """Return how long an arm computed in the counted part of a slice: its lead-in is apart, in `lead_in_ns`.
 
     Latencies are not added up where they overlap: under arrivals, and of instances that run their own batches.
     """
     if line.loadgen:
         return line.loadgen.busy_ns
     return line.wall_ns if line.instance_calls and line.wall_ns else sum(line.samples_ns)
+
+
+def lead_in_s(line: RoundRecord) -> float:
+    """Return how long the lead-in of a slice took; of several streams, which run beside each other, about."""
+    return sum(line.lead_in_ns) / max(len(line.instance_calls), 1) / 1e9
 
 
 @dataclass
@@ -72,6 +77,7 @@ class StudyRecord:
             self._remember(line)
             inside_ns = inside_calls_ns(line)
             self.time_s["inside_calls"] += inside_ns / 1e9
+            self.time_s["lead_in"] += lead_in_s(line)
             if line.loadgen:
                 self.time_s["waiting"] += max(0, (line.wall_ns or 0) - inside_ns) / 1e9
 

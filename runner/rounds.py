@@ -88,6 +88,7 @@ def _line(  # noqa: PLR0913 - a line says where it belongs
         twin=key.twin,
         started_s=round(started_s, 6),
         samples_ns=samples.samples_ns,
+        lead_in_ns=samples.lead_in_ns,
         wall_ns=samples.wall_ns,
         cpu_ns=samples.cpu_ns,
         minor_faults=samples.minor_faults,

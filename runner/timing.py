@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from ortbench.engines.base import Engine
 from ortbench.runner.meeting import Meeting
@@ -17,6 +19,14 @@ _STEADY_WITHIN = 0.1
 _WARM_UP_CAP_NS = 3 * _NS_PER_S
 # A call this long is made a second time only where it counts.
 _VERY_LONG_CALL_NS = 5 * _NS_PER_S
+
+
+class Together(Protocol):
+    """What several instances are asked for; see `protocol.Slice`."""
+
+    calls: int
+    mode: str
+    lead_in: int
 
 
 def time_calls(engine: Engine, calls: int) -> list[int]:
@@ -39,16 +49,33 @@ def time_calls(engine: Engine, calls: int) -> list[int]:
     return samples
 
 
-def time_together(engine: Engine, calls: int, mode: str, meeting: Meeting) -> tuple[list[int], list[int]]:
-    """Run the bound batch at the same time as other instances; return when each call started and its duration, in ns.
+@dataclass(frozen=True)
+class CallsTogether:
+    """The calls of one instance among several, on the clock that all of them read.
+
+    Attributes:
+        starts_ns, samples_ns: when each call began, and how long it took.
+        lead_in: how many of them, the first, are not counted.
+    """
+
+    starts_ns: tuple[int, ...]
+    samples_ns: tuple[int, ...]
+    lead_in: int
+
+
+def time_together(engine: Engine, request: Together, meeting: Meeting) -> CallsTogether:
+    """Run the bound batch at the same time as other instances.
+
+    In `split` every call begins together. In `stream` only the first does: each instance goes on with its lead-in until
+    all have done theirs, so that no counted call has a cold neighbour, and then until all have done their calls.
 
     Args:
         engine: this instance's.
-        calls: how many; in `stream` at least, since all go on until every instance has done so many.
-        mode: `split`: every call begins together; `stream`: only the first does.
+        request: how many calls, and how; of a stream at least so many.
         meeting: where the instances meet.
     """
     clock, starts, samples = time.perf_counter_ns, list[int](), list[int]()
+    lead_in = request.lead_in
 
     def call() -> None:
         started = clock()
@@ -57,16 +84,20 @@ def time_together(engine: Engine, calls: int, mode: str, meeting: Meeting) -> tu
         samples.append(clock() - started)
         starts.append(started)
 
-    if mode == "split":
-        for _ in range(calls):
+    if request.mode == "split":
+        for _ in range(lead_in + request.calls):
             meeting.wait()
             call()
-        return starts, samples
+        return CallsTogether(tuple(starts), tuple(samples), lead_in)
     meeting.begin()
-    while not meeting.all_done(calls):
+    while not meeting.all_done(lead_in):
         call()
-        meeting.done(len(samples))
-    return starts, samples
+        meeting.done(min(len(samples), lead_in))
+    uncounted = len(samples)
+    while not meeting.all_done(lead_in + request.calls):
+        call()
+        meeting.done(lead_in + len(samples) - uncounted)
+    return CallsTogether(tuple(starts), tuple(samples), uncounted)
 
 
 def warm_up(first_call_ns: int, call: Callable[[], int]) -> tuple[list[int], bool]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from ortbench.engines.base import Engine
 from ortbench.runner import protocol
@@ -37,23 +40,45 @@ def usage() -> Usage:
 
 def timed_slice(engine: Engine, request: protocol.Slice, meeting: Meeting | None = None) -> protocol.Samples:
     """Time a slice and say what the process used meanwhile; `meeting` is where the instances meet, if there are any."""
-    starts: list[int] = []
     before = usage()
-    started = time.perf_counter_ns()
     if meeting is None or request.mode == "single":
-        samples = time_calls(engine, request.calls)
+        samples = _alone(engine, request)
     else:
-        starts, samples = time_together(engine, request.calls, request.mode, meeting)
-    wall = time.perf_counter_ns() - started
+        samples = _together(engine, request, meeting)
     after = usage()
-    return protocol.Samples(
-        samples_ns=tuple(samples),
-        wall_ns=wall,
+    return msgspec.structs.replace(
+        samples,
         cpu_ns=after.cpu_ns - before.cpu_ns,
         minor_faults=after.minor_faults - before.minor_faults,
         major_faults=after.major_faults - before.major_faults,
         involuntary_switches=after.involuntary_switches - before.involuntary_switches,
-        starts_ns=tuple(starts),
+    )
+
+
+def _alone(engine: Engine, request: protocol.Slice) -> protocol.Samples:
+    """Time the calls of the only instance; between the lead-in and the others lies a microsecond."""
+    lead_in = time_calls(engine, request.lead_in)
+    started = time.perf_counter_ns()
+    samples = time_calls(engine, request.calls)
+    return _samples(lead_in, samples, time.perf_counter_ns() - started)
+
+
+def _together(engine: Engine, request: protocol.Slice, meeting: Meeting) -> protocol.Samples:
+    """Time the calls of one instance of several; what its slice took is known when all have answered."""
+    found = time_together(engine, request, meeting)
+    samples = _samples(found.samples_ns[: found.lead_in], found.samples_ns[found.lead_in :], sum(found.samples_ns))
+    return msgspec.structs.replace(samples, starts_ns=found.starts_ns)
+
+
+def _samples(lead_in_ns: Sequence[int], samples_ns: Sequence[int], wall_ns: int) -> protocol.Samples:
+    return protocol.Samples(
+        samples_ns=tuple(samples_ns),
+        lead_in_ns=tuple(lead_in_ns),
+        wall_ns=wall_ns,
+        cpu_ns=0,
+        minor_faults=0,
+        major_faults=0,
+        involuntary_switches=0,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ortbench.results.derive import summarize
 from ortbench.results.schema import ArmKey
 from ortbench.results.summary import ArmSummary, Summary
-from tests.results.factory import make_launches, make_rounds, make_run
+from tests.results.factory import MS, make_launches, make_rounds, make_run
 
 
 def arm(summary: Summary, engine: str, cell: int = 0) -> ArmSummary:
@@ -207,3 +207,12 @@ def test_percentiles_pool_the_launches_and_carry_intervals() -> None:
     bounds = [90.1 * (place / 90.1) ** 6.48287 for place in (84, 96)]
     assert latency["p90_ci95"] == pytest.approx(tuple(bounds), rel=1e-5)
     assert {latency[name] for name in ("p95", "p95_ci95", "p99", "p99_ci95")} == {None}
+
+
+def test_lead_in_calls_are_in_no_figure() -> None:
+    rounds = make_rounds({"torch": [[80.0] * 4] * 3, "ort": [[40.0] * 4] * 3})
+    led_in = [msgspec.structs.replace(line, lead_in_ns=(900 * MS, 700 * MS)) for line in rounds]
+    [plain], [cell] = (summarize(make_run(), lines, ()).cells for lines in (rounds, led_in))
+    assert cell.arms == plain.arms
+    assert cell.arms[0].latency_ms
+    assert (cell.arms[0].latency_ms.max, cell.arms[0].samples) == (80.0, 12)

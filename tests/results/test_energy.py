@@ -35,3 +35,8 @@ def test_the_summary_has_it_for_each_arm() -> None:
     summary = summarize(make_run(["ort"]), rounds, make_launches(["ort"], 2))
     [arm] = summary.cells[0].arms
     assert arm.joules_per_item == pytest.approx(4)
+
+
+def test_energy_is_of_the_lead_in_too_and_so_is_divided_by_its_items() -> None:
+    [line] = slices((6_000_000,))
+    assert joules_per_item([msgspec.structs.replace(line, lead_in_ns=(1, 1))], 4) == pytest.approx(6 / 12)

@@ -53,3 +53,7 @@ def test_faults_stand_beside_allocators_and_each_instance_where_there_are_severa
     assert used_figures(many, columns) == ["2.00 to 5.00", ""]
     assert used_figures(ArmSummary(engine="torch"), columns) == ["", ""]
     assert used_keys(ArmSummary(engine="torch"), columns) == [None, None]
+
+
+def test_faults_are_of_the_lead_in_too() -> None:
+    assert minor_faults_per_call([msgspec.structs.replace(line(1, 6, 2), lead_in_ns=(5, 5, 5, 5))]) == 1

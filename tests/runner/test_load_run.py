@@ -167,3 +167,10 @@ def test_an_engine_that_raises_is_heard_after_loadgen_has_ended(tmp_path: Path, 
     with pytest.raises(RuntimeError, match="it broke"):
         run_load(engine, request(tmp_path, scenario, run_s=0.1))
     assert engine.calls == 3
+
+
+def test_the_engine_leads_in_before_loadgen_asks(tmp_path: Path) -> None:
+    engine = Waiting(0.002)
+    samples = run_load(engine, request(tmp_path, "single-stream", lead_in=3))
+    assert len(samples.lead_in_ns) == 3
+    assert engine.calls == 3 + told(samples).queries == 3 + len(samples.samples_ns)

@@ -14,9 +14,10 @@ from ortbench.runner import protocol
 from ortbench.runner.merging import joined, merge
 
 
-def answer(starts: list[int], samples: list[int]) -> protocol.Samples:
+def answer(starts: list[int], samples: list[int], lead_in: int = 0) -> protocol.Samples:
     return protocol.Samples(
-        samples_ns=tuple(samples),
+        samples_ns=tuple(samples[lead_in:]),
+        lead_in_ns=tuple(samples[:lead_in]),
         wall_ns=sum(samples),
         cpu_ns=5,
         minor_faults=1,
@@ -120,3 +121,19 @@ def test_one_instance_is_the_arm() -> None:
     one = prepared(10)
     assert joined([one]) is one
     assert msgspec.json.encode(one)
+
+
+def test_the_lead_in_of_a_divided_batch_is_joint_calls_that_do_not_count() -> None:
+    merged = merge("split", [2, 2], [answer([0, 100, 300], [90, 50, 60], 1), answer([1, 101, 302], [40, 80, 40], 1)])
+    assert merged.lead_in_ns == (90,)
+    assert (merged.samples_ns, merged.wall_ns) == ((81, 60), 360 - 100)
+
+
+def test_the_lead_in_of_streams_is_in_no_figure_but_the_counters() -> None:
+    answers = [answer([0, 50, 100, 150], [50, 50, 50, 50], 2), answer([0, 110], [110, 90], 1)]
+    merged = merge("stream", [4, 4], answers)
+    assert merged.lead_in_ns == (50, 50, 110)
+    assert (merged.samples_ns, merged.instance_calls) == ((50, 90), (1, 1))
+    assert merged.wall_ns == 200 - 110
+    assert merged.items == 4 * (40 / 50 + 1 + 1)
+    assert merged.calls == 6

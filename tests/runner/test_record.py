@@ -116,3 +116,16 @@ def test_instances_that_run_their_own_batches_compute_at_the_same_time(tmp_path:
     with made.writing(tmp_path):
         made.keep_rounds([stream])
     assert made.time_s["inside_calls"] == pytest.approx(0.081)
+
+
+def test_the_lead_in_is_time_of_its_own(tmp_path: Path) -> None:
+    made = StudyRecord("torch")
+    lines = [
+        msgspec.structs.replace(ROUNDS[0], lead_in_ns=(5_000_000, 5_000_000)),
+        msgspec.structs.replace(ROUNDS[1], lead_in_ns=(4_000_000, 4_000_000), instance_calls=(1, 1)),
+    ]
+    with made.writing(tmp_path):
+        made.keep_rounds(lines)
+        assert read_rounds(tmp_path) == lines
+    assert made.time_s["inside_calls"] == pytest.approx(0.162)
+    assert made.time_s["lead_in"] == pytest.approx(0.014)
