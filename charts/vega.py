@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,8 +22,10 @@ def vega_script(cache: Path | None = None) -> str:
         return kept.read_text(encoding="utf-8")
     script = f"(() => {{{vl_convert.javascript_bundle(_SNIPPET)}\n}})();\n"
     if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        half_made = kept.with_suffix(".part")
-        half_made.write_text(script, encoding="utf-8")
-        half_made.replace(kept)
+        # Where it cannot be kept it is put together again at the next time.
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            half_made = kept.with_suffix(".part")
+            half_made.write_text(script, encoding="utf-8")
+            half_made.replace(kept)
     return script

@@ -6,6 +6,7 @@ it takes memory. Neither may count for the arm, so a process of its own does it 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -47,11 +48,13 @@ def graph_facts(request: LoadRequest, artifact_sha256: str, version: str) -> Gra
         return msgspec.json.decode(kept.read_bytes(), type=GraphFacts)
     facts = _ask(request)
     if kept is not None and facts is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        # Two arms may find out the same at the same time; each file is whole when it gets its name.
-        scratch = kept.with_name(f"{name}.{os.getpid()}")
-        scratch.write_bytes(msgspec.json.encode(facts))
-        scratch.replace(kept)
+        # Where it cannot be kept it is found out again at the next time.
+        with contextlib.suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            # Two arms may find out the same at the same time; each file is whole when it gets its name.
+            scratch = kept.with_name(f"{name}.{os.getpid()}")
+            scratch.write_bytes(msgspec.json.encode(facts))
+            scratch.replace(kept)
     return facts
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -11,10 +14,11 @@ from typing import Literal
 import msgspec
 import platformdirs
 
+from ortbench.errors import UsageError
 from ortbench.export.artifact import ExportIdentity, Manifest, read_artifact
 
 CACHE_VARIABLE = "ORTBENCH_CACHE"
-
+_TEMPORARY = "ortbench-cache-"
 
 # Stands in an environment that is whole.
 ENVIRONMENT_FILE = "environment.json"
@@ -51,9 +55,37 @@ class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cache_root() -> Path:
-    """Return ortbench's cache folder: $ORTBENCH_CACHE, or the one that this system gives to users' caches."""
+    """Return ortbench's cache folder: $ORTBENCH_CACHE, or the one that this system gives to users' caches.
+
+    A user without a home, or with one that cannot be written to, gets a folder that lasts as long as this process.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("ortbench", appauthor=False))
+    return Path(chosen) if chosen else _users_cache() or Path(_temporary_cache())
+
+
+def cache_note() -> str | None:
+    """Say that nothing is kept for the next time, where that is so."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if (not chosen or Path(chosen).name.startswith(_TEMPORARY)) and _users_cache() is None:
+        return f"no cache is kept: there is no home folder that can be written to; {CACHE_VARIABLE}=FOLDER names one"
+    return None
+
+
+def make_cache_folder(folder: Path) -> None:
+    """Make a folder of the cache, unless it is there.
+
+    Raises:
+        UsageError: the system does not let it be made, or nothing be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = None if _can_be_written(folder) else "no permission"
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise UsageError(
+            f"The cache folder '{folder}' cannot be written: {reason}. Set {CACHE_VARIABLE} to a folder that can."
+        )
 
 
 def artifacts_root() -> Path:
@@ -92,6 +124,32 @@ def clear_cache() -> list[CacheEntry]:
     for entry in entries:
         shutil.rmtree(entry.folder)
     return entries
+
+
+def _users_cache() -> Path | None:
+    """Return the system's folder for this user's caches; None where there is none that can be written to."""
+    try:
+        folder = Path(platformdirs.user_cache_dir("ortbench", appauthor=False))
+    except RuntimeError:  # this user has no home
+        return None
+    # A home that is not known stays `~`, and that of a user without one is `/` in containers.
+    known = folder.is_absolute() and "~" not in folder.parts
+    return folder if known and _can_be_written(folder) else None
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Say whether a folder, or the nearest one above it that is there, lets this user make files in it."""
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+@functools.cache
+def _temporary_cache() -> str:
+    """Make a cache for this process and those that it starts, which find it in the environment."""
+    folder = tempfile.mkdtemp(prefix=_TEMPORARY)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ[CACHE_VARIABLE] = folder
+    return folder
 
 
 def _folders(root: Path) -> list[Path]:

@@ -91,11 +91,15 @@ def _check_structure(model: ModelProto, path: Path) -> None:
 
 
 def _check_external_data(model: ModelProto, path: Path) -> None:
-    """Weights outside the file must lie in its own folder: a model must not make us read anything else."""
-    root = path.parent.resolve()
+    """Weights outside the file must lie in its own folder: a model must not make us read anything else.
+
+    The cache of a model hub has links to files that lie side by side elsewhere: the folder of what the model itself is
+    a link to is its own folder, too, as in ONNX Runtime.
+    """
+    root, target = path.parent.resolve(), path.resolve().parent
     for location, needed in _external_locations(model):
         file = (root / location).resolve()
-        if Path(location).is_absolute() or not file.is_relative_to(root):
+        if Path(location).is_absolute() or not (file.is_relative_to(root) or file.is_relative_to(target)):
             raise ModelError(f"The model '{path}' keeps weights in '{location}', outside its own folder.")
         if not file.is_file():
             raise ModelError(f"The model '{path}' keeps weights in '{location}', which is missing beside it.")

@@ -14,15 +14,11 @@ from ortbench.comparison import CompareRequest, Comparison, PlannedComparison
 from ortbench.engines.lanes import keep_in_lanes
 from ortbench.engines.registry import resolve_engines, wildcard_engines
 from ortbench.errors import UsageError, expected_one_of
+from ortbench.export.cache import cache_note
 from ortbench.export.exporter import find_export
 from ortbench.models.precision import parse_lanes
 from ortbench.results.explanation import find_cell
-from ortbench.results.folder import (
-    EXPLAIN_FILE,
-    check_new_folder,
-    write_json,
-    writing_to,
-)
+from ortbench.results.folder import EXPLAIN_FILE, check_new_folder, write_json, writing_to
 from ortbench.results.schema import CellKey, Run
 from ortbench.results.source import write_derived
 from ortbench.results.study import load_results
@@ -37,9 +33,7 @@ from ortbench.runner.jobs import Reference
 from ortbench.runner.layouts import choose_counts
 from ortbench.runner.load import DEFAULT_BATCH_SIZES as LOAD_BATCH_SIZES
 from ortbench.runner.load import check_load, parse_load
-from ortbench.runner.machine import (
-    missing_features,
-)
+from ortbench.runner.machine import missing_features
 from ortbench.runner.memory import available_mib, inputs_mib
 from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import (
@@ -168,6 +162,8 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
         OrtbenchError: the model cannot be exported or run; then nothing is written.
     """
     plan, folder = planned.plan, planned.folder
+    if note := cache_note():
+        observer.say(note)
     with ExitStack() as stack:
         exports = Exports([export_request(plan, precision) for precision in plan.exports], observer.say)
         stack.enter_context(exports)

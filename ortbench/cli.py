@@ -10,8 +10,8 @@ import typer
 
 import ortbench
 from ortbench.commands import gates, looking, machine, measuring, planning, runs, tuning
-from ortbench.commands.answering import CHECK_FAILED, DONE, print_answer
-from ortbench.errors import OrtbenchError
+from ortbench.commands.answering import DONE, WRONG_USAGE, print_answer
+from ortbench.errors import INTERNAL, OrtbenchError
 
 app = typer.Typer(
     name="ortbench",
@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
     try:
         app(args=arguments, prog_name="ortbench")
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else CHECK_FAILED
+        return stop.code if isinstance(stop.code, int) else WRONG_USAGE
     except OrtbenchError as error:
         if debug:
             traceback.print_exc()
@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
             f"Error: ortbench itself failed: {name}: {error}. Run it again with --debug and report the traceback.",
             file=sys.stderr,
         )
-        return CHECK_FAILED
+        return INTERNAL
     return DONE
 
 

@@ -8,7 +8,8 @@ OrtbenchError
 │   ├── InputShapeError   a model input whose shape or values nothing given determines
 │   └── ResultsError      a results folder or CSV that cannot be read
 ├── RecordError           exit 3: the results folder can no longer be written; what is in it is kept
-├── ExportError           exit 1: the model could not be exported, or its export does not agree with it
+├── ExportError           exit 2: the model could not be exported, or its export does not agree with it
+│   └── ExportCrashed     exit 70: the process that exported it died or hung
 └── ArmError              this arm only: the worker died, hung, or reported a fault
     └── ArmInvalid        it ran, but not what it claimed: wrong outputs, another execution provider
 """
@@ -17,11 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+# sysexits.h: EX_SOFTWARE.
+INTERNAL = 70
+
 
 class OrtbenchError(Exception):
-    """Anything that ortbench reports as one message, without a traceback."""
+    """Anything that ortbench reports as one message, without a traceback.
 
-    exit_code = 1
+    Attributes:
+        exit_code: of the command. 1 is a failed gate's, so no error has it.
+    """
+
+    exit_code = INTERNAL
 
 
 class UsageError(OrtbenchError):
@@ -57,7 +65,15 @@ class RecordError(OrtbenchError):
 
 
 class ExportError(OrtbenchError):
-    """The export failed, or the exported model disagrees with the original."""
+    """The export failed, or the exported model disagrees with the original: another opset, exporter or lane may do."""
+
+    exit_code = 2
+
+
+class ExportCrashed(ExportError):  # noqa: N818 - reads as the sentence it reports
+    """The process that exported the model died or hung."""
+
+    exit_code = INTERNAL
 
 
 class ArmError(OrtbenchError):

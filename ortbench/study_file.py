@@ -25,7 +25,7 @@ def read_study(path: Path) -> _Fields:
     """
     path = path / "run.json" if path.is_dir() else path
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"--study '{path}' cannot be read: {reason}.") from error

@@ -7,11 +7,12 @@ import io
 import math
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from ortbench.errors import ResultsError
+from ortbench.results.csv_dialect import decimal_mark, decode, find_dialect, plain_number, read_column
 from ortbench.results.decomposition import best_against_best
 from ortbench.results.schema import CellKey, Status
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
@@ -38,44 +39,50 @@ def summarize_csv(path: Path) -> Summary:
         ResultsError: it cannot be read, or a row or column is wrong; the message names them.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise ResultsError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ResultsError(f"'{path}' is no CSV: it is not UTF-8 text.") from error
-    return summarize_csv_text(text, str(path), path.stem)
+    return summarize_csv_text(decode(data, str(path)), str(path), path.stem)
 
 
 def summarize_csv_text(text: str, origin: str, default_model: str) -> Summary:
     """Read a CSV's text; `origin` names it in errors, `default_model` stands where there is no model column."""
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    dialect = find_dialect(text, COLUMNS)
+    file = io.StringIO(text, newline="")
+    for _ in range(dialect.skipped):
+        file.readline()
+    reader = csv.DictReader(file, delimiter=dialect.separator, strict=True)
     try:
-        columns = [column.strip() for column in reader.fieldnames or ()]
-        reader.fieldnames = columns
+        headers = [column.strip() for column in reader.fieldnames or ()]
+        read = [read_column(header, COLUMNS, headers) for header in headers]
+        columns = reader.fieldnames = [column.name for column in read]
         _refuse_repeated(columns, origin)
         # Rows are known by the line that they end on: blank lines are passed over, and quoted text may hold some.
-        raw_rows = [(reader.line_num, raw) for raw in reader]
+        raw_rows = [(reader.line_num + dialect.skipped, raw) for raw in reader]
     except csv.Error as error:
         raise ResultsError(f"'{origin}' is no CSV: {error}.") from error
-    missing = [column for column in REQUIRED if column not in columns]
-    if missing:
-        raise ResultsError(
-            f"'{origin}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"expected at least {', '.join(REQUIRED)}."
-        )
-    rows = [_row(raw, number, origin, default_model) for number, raw in raw_rows]
+    _refuse_missing(columns, origin)
+    numbers = [name for name in dict.fromkeys(columns) if COLUMNS.get(name) in (int, float)]
+    cells = [(raw.get(name) or "").strip() for _, raw in raw_rows for name in numbers]
+    writing = _Writing(
+        decimal_mark(cells, dialect.separator, origin),
+        {column.name: column.factor for column in read if column.factor != 1},
+    )
+    rows = [_row(raw, number, origin, default_model, writing) for number, raw in raw_rows]
     if not rows:
         raise ResultsError(f"'{origin}' has no rows below its header.")
     _refuse_duplicates(rows, origin)
     notes = [_UNPAIRED]
+    notes += [f"'{header}' is read as {column.name}" for header, column in zip(headers, read, strict=True)
+              if column.factor != 1]  # fmt: skip
     unknown = [column for column in columns if column not in COLUMNS]
     if unknown:
         notes.append(f"columns ignored: {', '.join(unknown)}")
     return _summary(rows, tuple(notes))
 
 
-def _row(raw: dict[str, str | None], number: int, origin: str, default_model: str) -> _Row:
-    cell = _Cells(raw, f"'{origin}' row {number}")
+def _row(raw: dict[str, str | None], number: int, origin: str, default_model: str, writing: _Writing) -> _Row:
+    cell = _Cells(raw, f"'{origin}' row {number}", writing)
     status = cell.text("status", "ok")
     if status not in get_args(Status):
         raise cell.error("status", f"one of [{', '.join(get_args(Status))}]")
@@ -114,14 +121,27 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
     return _Row(number=number, engine=arm.engine, key=key, arm=arm)
 
 
+class _Writing(NamedTuple):
+    """How a file writes its numbers.
+
+    Attributes:
+        decimal: a point or a comma.
+        factors: by which a column's numbers are multiplied, by its name; 1 where there is none.
+    """
+
+    decimal: str
+    factors: dict[str, float]
+
+
 class _Cells:
     """One row's cells, each read as what it must be, with errors that name row and column."""
 
-    def __init__(self, raw: dict[str, str | None], where: str) -> None:
+    def __init__(self, raw: dict[str, str | None], where: str, writing: _Writing) -> None:
         if None in raw:
             raise ResultsError(f"{where} has more cells than the header has columns.")
         self._raw = raw
         self._where = where
+        self._writing = writing
 
     def error(self, column: str, expected: str) -> ResultsError:
         return ResultsError(
@@ -138,6 +158,7 @@ class _Cells:
         value = self.text(column, "")
         if not value and default is not None:
             return default
+        value = plain_number(value, self._writing.decimal)
         if not (value.isascii() and value.isdecimal()) or int(value) < 1:
             raise self.error(column, "a whole number of at least 1")
         return int(value)
@@ -155,12 +176,22 @@ class _Cells:
         if not value and not required:
             return None
         try:
-            number = float(value)
+            number = float(plain_number(value, self._writing.decimal)) * self._writing.factors.get(column, 1)
         except ValueError:
             number = math.nan
         if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
             raise self.error(column, "a number that is not negative" if zero else "a positive number")
         return number
+
+
+def _refuse_missing(columns: list[str], origin: str) -> None:
+    missing = [column for column in REQUIRED if column not in columns]
+    if missing:
+        found = f" It has {', '.join(columns)}." if any(columns) else ""
+        raise ResultsError(
+            f"'{origin}' lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"expected at least {', '.join(REQUIRED)}.{found}"
+        )
 
 
 def _refuse_repeated(columns: list[str], origin: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import OrtbenchError
+from ortbench.export.cache import make_cache_folder
 from ortbench.runner import job_messages
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.environments import interpreter_for
@@ -59,6 +61,8 @@ class Builds:
 
 def _run(engine: ResolvedEngine, request: LoadRequest) -> Build:
     try:
+        if request.cache and engine.entry.builds_for(request.precision):
+            make_cache_folder(Path(request.cache))
         cpus, interpreter = choose_cpus(request.threads), interpreter_for(engine)
         with Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker:
             question = job_messages.Build(engine=engine.entry.name, request=request)

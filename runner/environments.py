@@ -19,7 +19,7 @@ import msgspec
 from ortbench.engines.environment import Wheels
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineUnavailable
-from ortbench.export.cache import ENVIRONMENT_FILE, EnvironmentManifest, environments_root
+from ortbench.export.cache import ENVIRONMENT_FILE, EnvironmentManifest, environments_root, make_cache_folder
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
 from ortbench.runner.own_package import own_package, put_in_place
 
@@ -61,7 +61,7 @@ def make_environment(engine: ResolvedEngine, say: Callable[[str], None]) -> None
         return
     folder = environment_folder(wheels)
     say(f"making an environment with {wheels.requirement} for {engine.label}; it is kept in {folder}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         made = Path(scratch) / "environment"
         _install(wheels, made, engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ortbench.errors import ArmError, InputShapeError
-from ortbench.export.cache import cache_root
+from ortbench.export.cache import cache_root, make_cache_folder
 from ortbench.models.catalog import find_model
 from ortbench.models.files import file_sha256
 from ortbench.runner import job_messages
@@ -91,7 +91,7 @@ def _key(model: str, images: list[Path]) -> str:
 
 
 def _make(model: str, images: list[Path], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(path.parent)
     names = tuple(str(image.absolute()) for image in images)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as scratch:
         made = Path(scratch) / path.name

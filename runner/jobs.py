@@ -14,9 +14,9 @@ import msgspec
 from ortbench.engines.base import Availability, LoadRequest
 from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import parse_engine
-from ortbench.errors import ArmError, ExportError, ModelError
+from ortbench.errors import ArmError, ExportCrashed, ModelError
 from ortbench.export.artifact import Artifact
-from ortbench.export.cache import artifacts_root
+from ortbench.export.cache import artifacts_root, make_cache_folder
 from ortbench.export.exporter import ExportRequest
 from ortbench.models.inputs import distinct_inputs
 from ortbench.models.spec import ModelSource
@@ -53,8 +53,13 @@ class ExportJob:
 
     def __init__(self, request: ExportRequest) -> None:
         """Start it."""
-        parent = Path(request.output).absolute().parent if request.output else artifacts_root()
-        parent.mkdir(parents=True, exist_ok=True)  # the scratch folder must share the artifact's file system
+        # The scratch folder must share the artifact's file system.
+        if request.output:
+            parent = Path(request.output).absolute().parent
+            parent.mkdir(parents=True, exist_ok=True)
+        else:
+            parent = artifacts_root()
+            make_cache_folder(parent)
         self._scratch = tempfile.TemporaryDirectory(prefix=".exporting-", dir=parent)
         self._worker = Worker("the export")
         request = msgspec.structs.replace(request, scratch=self._scratch.name)
@@ -64,12 +69,13 @@ class ExportJob:
         """Wait for the artifact.
 
         Raises:
-            ExportError, ModelError: as the exporter says; ExportError too where the worker died.
+            ExportError, ModelError: as the exporter says.
+            ExportCrashed: its process died.
         """
         try:
             return self._worker.receive(job_messages.Exported, _EXPORT_TIMEOUT_S).artifact
         except ArmError as error:
-            raise ExportError(f"The export failed: {error}") from error
+            raise ExportCrashed(f"The export failed: {error}") from error
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ortbench.export.cache import packages_root
+from ortbench.export.cache import make_cache_folder, packages_root
 
 # A worker draws no chart. In the source tree these lie beside the package, in an installation below it.
 _ROOMS = ("engines", "export", "models", "results", "runner")
@@ -53,7 +53,7 @@ def _below(package: str, place: str) -> dict[str, Path]:
 
 def _copy(files: dict[str, Path], folder: Path) -> None:
     """Copy the files in place at once: another process may be doing the same."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_cache_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=".copying-", dir=folder.parent) as scratch:
         whole = Path(scratch) / "whole"
         for name, path in files.items():

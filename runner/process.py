@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import select
 import signal
@@ -52,7 +53,19 @@ def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
         environment["PYTHONPYCACHEPREFIX"] = str(cache_root() / "bytecode")
+    if not _has_name():
+        # torch's compiler names its cache after the user, and fails where the system knows no name.
+        environment.setdefault("USER", "ortbench")
     return environment
+
+
+def _has_name() -> bool:
+    """Say whether the system knows this user, which it need not in a container."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        return False
+    return True
 
 
 class Worker:

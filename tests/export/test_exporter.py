@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 from ortbench.engines.graph_work import count_model
-from ortbench.errors import ExportError
+from ortbench.errors import ArmError, ExportError
 from ortbench.export.artifact import Artifact, Manifest, read_artifact
 from ortbench.export.cache import artifact_folder, list_cache
 from ortbench.export.exporter import ExportRequest, export_identity
@@ -134,7 +134,28 @@ def test_a_model_that_cannot_be_exported_leaves_nothing_behind(tmp_path: Path) -
     with pytest.raises(ExportError) as caught:
         run_export(ExportRequest(source=SOURCE, opset=3, exporter="torchscript", output=request.output))
     assert "could not export 'tiny' with --exporter torchscript --opset 3: " in str(caught.value)
+    assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_whose_process_dies_is_our_own_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Dying:
+        def __init__(self, name: str) -> None:
+            pass
+
+        def send(self, request: object) -> None:
+            pass
+
+        def receive(self, *_: object) -> None:
+            raise ArmError("the export was killed by SIGSEGV")
+
+        def kill(self) -> None:
+            pass
+
+    monkeypatch.setattr("ortbench.runner.jobs.Worker", Dying)
+    with pytest.raises(ExportError, match="The export failed: the export was killed by SIGSEGV") as caught:
+        run_export(ExportRequest(source=SOURCE, opset=17, output=str(tmp_path / "m")))
+    assert caught.value.exit_code == 70
 
 
 def test_export_prints_path_opset_size_and_parity(ortbench: CommandLine, tmp_path: Path) -> None:

@@ -147,6 +147,33 @@ def test_external_data_outside_the_folder_is_never_read(tmp_path: Path, location
     assert refusal(path) == f"The model '{path}' keeps weights in '{location}', outside its own folder."
 
 
+def test_weights_in_a_hubs_cache_are_found_through_its_links(tmp_path: Path) -> None:
+    path = hub(tmp_path)
+    assert [spec.name for spec in read_signature(path)[0]] == ["x"]
+    before = model_sha256(path)
+    (tmp_path / "blobs/2222").write_bytes(b"\x01" * 256)
+    assert model_sha256(path) != before
+
+
+def test_a_link_to_anywhere_else_is_refused_in_a_hubs_cache_too(tmp_path: Path) -> None:
+    path = hub(tmp_path)
+    (tmp_path / "secret").write_bytes(b"\x00" * 256)
+    (path.parent / "w.bin").unlink()
+    (path.parent / "w.bin").symlink_to(tmp_path / "secret")
+    assert refusal(path) == f"The model '{path}' keeps weights in 'w.bin', outside its own folder."
+
+
+def hub(tmp_path: Path) -> Path:
+    """Lay a model with weights beside it out as a hub's cache: links in a snapshot, files named by their contents."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots/0123/onnx"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    for name, digest in ((external(tmp_path, "w.bin").name, "1111"), ("w.bin", "2222")):
+        (tmp_path / name).rename(blobs / digest)
+        (snapshot / name).symlink_to(Path("../../../blobs") / digest)
+    return snapshot / "m.onnx"
+
+
 def test_a_model_without_inputs_is_refused(tmp_path: Path) -> None:
     value = numpy_helper.from_array(np.zeros(1, np.float32))
     graph = helper.make_graph([helper.make_node("Constant", [], ["y"], value=value)], "g", [], [tensor("y", [1])])

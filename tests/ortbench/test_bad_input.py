@@ -258,7 +258,7 @@ def test_a_fault_of_our_own_is_one_message_too(ortbench: CommandLine, monkeypatc
 
     monkeypatch.setattr("ortbench.results.source.load_summary", fail)
     outcome = ortbench("show", "anything")
-    assert outcome.status == 1
+    assert outcome.status == 70
     assert outcome.stderr == (
         "Error: ortbench itself failed: KeyError: 'lost'. Run it again with --debug and report the traceback.\n"
     )

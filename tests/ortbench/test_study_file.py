@@ -39,6 +39,11 @@ def test_a_file_says_what_the_command_line_would(tmp_path: Path) -> None:
     )
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path, "\ufeff" + STUDY)
+    assert read_study(path)["seed"] == 7
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

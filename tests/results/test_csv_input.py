@@ -62,7 +62,7 @@ def test_unknown_columns_are_ignored_with_a_note() -> None:
         ("", "'x.csv' lacks the columns engine, batch_size, threads, latency_ms; "
              "expected at least engine, batch_size, threads, latency_ms."),
         ("engine,batch_size,latency_ms\na,1,5\n", "'x.csv' lacks the column threads; "
-         "expected at least engine, batch_size, threads, latency_ms."),
+         "expected at least engine, batch_size, threads, latency_ms. It has engine, batch_size, latency_ms."),
         (f"{HEADER}\n", "'x.csv' has no rows below its header."),
         (f"{HEADER}\na,1,1,5\nb,1,1,fast\n", "'x.csv' row 3: expected latency_ms to be "
          "a positive number, but got 'fast'."),
@@ -99,7 +99,7 @@ def test_a_malformed_csv_is_refused_with_row_and_column(text: str, message: str)
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ResultsError, match="it is not UTF-8 text"):
+    with pytest.raises(ResultsError, match="it is not UTF-16 text"):
         summarize_csv(tmp_path / "x.csv")
 
 
