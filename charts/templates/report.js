@@ -1,5 +1,5 @@
 "use strict";
-// Draws the charts of the page when they come into view, and follows the choices, the theme and the sorting.
+// Draws the charts of the page, those in view first, and follows the choices, the theme and the sorting.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
@@ -24,7 +24,8 @@
   const recoloured = (value, page, ink) => {
     if (value === "white") return page;
     if (value === "black") return ink;
-    if (shownTheme() === "dark" && lighter[value]) return lighter[value];
+    // Only a string is a colour by itself: an array of one would be found under the same key.
+    if (shownTheme() === "dark" && typeof value === "string" && lighter[value]) return lighter[value];
     if (Array.isArray(value)) return value.map((each) => recoloured(each, page, ink));
     if (value && value.name === "viridis") return shownTheme() === "dark" ? { ...value, extent: [0.3, 1] } : value;
     if (value && typeof value === "object") {
@@ -56,12 +57,25 @@
     return specification;
   };
 
-  const draw = (figure) => {
+  // A card whose chart fails says so: an empty one looks as if nothing had been measured.
+  const tellFailure = (figure, error) => {
+    figure.dataset.state = "failed";
+    const message = document.createElement("p");
+    message.className = "failure";
+    message.textContent = `This chart could not be drawn (${error.message || error}). Its figures are under \u201cIn words\u201d below.`;
+    figure.querySelector(".drawing").replaceChildren(message);
+    console.error(error);
+  };
+
+  const draw = async (figure) => {
     figure.dataset.state = "drawing";
     const options = { renderer: "svg", actions: false, logLevel: 1 };
-    return vegaEmbed(figure.querySelector(".drawing"), specificationOf(figure), options)
-      .then(() => { figure.dataset.state = "drawn"; })
-      .catch((error) => { figure.dataset.state = "failed"; console.error(error); });
+    try {
+      await vegaEmbed(figure.querySelector(".drawing"), specificationOf(figure), options);
+      figure.dataset.state = "drawn";
+    } catch (error) {
+      tellFailure(figure, error);
+    }
   };
 
   const watcher = new IntersectionObserver((entries) => {
@@ -70,6 +84,21 @@
     }
   }, { rootMargin: "400px" });
 
+  // What is out of view is drawn when the browser has nothing else to do, so that a picture of the whole page is complete.
+  const whenIdle = window.requestIdleCallback || ((callback) => setTimeout(callback, 50));
+  let waiting = false;
+  const drawRest = () => {
+    if (waiting) return;
+    const next = figures.find((figure) => !figure.hidden && !figure.dataset.state);
+    if (!next) return;
+    waiting = true;
+    whenIdle(async () => {
+      if (!next.hidden && !next.dataset.state) await draw(next);
+      waiting = false;
+      drawRest();
+    });
+  };
+
   const redrawAll = () => {
     for (const figure of figures) {
       delete figure.dataset.state;
@@ -77,6 +106,7 @@
       watcher.unobserve(figure);
       watcher.observe(figure);
     }
+    drawRest();
   };
 
   const matches = (element) => choices.every(({ value, dataset }) => {
@@ -90,6 +120,7 @@
     for (const section of document.querySelectorAll("section.charts")) {
       section.querySelector(".none").hidden = [...section.querySelectorAll("figure")].some((figure) => !figure.hidden);
     }
+    drawRest();
   };
 
   const setTheme = () => {

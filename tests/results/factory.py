@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import msgspec
+
+from ortbench.results.derive import summarize
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, PlannedCell, RoundRecord, Run
+from ortbench.results.study import Results
 
 MS = 1_000_000
 
@@ -69,3 +74,54 @@ def make_launches(engines: Sequence[str], launches: int, cell: str = "b1-t2", **
         for launch in range(1, launches + 1)
         for engine in engines
     ]
+
+
+def make_results(
+    keys: Sequence[CellKey], engines: Sequence[str] = ("torch", "ort"), launches: int = 3, **changes: object
+) -> Results:
+    """Return a study with its record: four rounds a launch of every engine and of the baseline's twin.
+
+    The engines are the faster the later they stand in `engines`; latencies wobble by a few per cent.
+
+    Args:
+        keys: its cells.
+        engines: the baseline first.
+        launches: in each cell.
+        changes: fields of run.json that differ from `make_run`'s.
+    """
+    arms = (*map(ArmKey, engines), ArmKey(engines[0], twin=True))
+    cells = tuple(PlannedCell(key=key, arms=arms, status="ok") for key in keys)
+    run = make_run(engines, **{"cells": cells, **changes})  # type: ignore[arg-type]  # a test names fields freely
+    rounds, ready = [], []
+    for cell in cells:
+        for place, arm in enumerate(arms):
+            middle_ms = 20 * cell.key.batch_size / cell.key.threads / (1 + engines.index(arm.engine))
+            wobbling = [
+                [middle_ms * (1 + (place + 2 * launch + 3 * number) % 5 / 50) for number in range(4)]
+                for launch in range(launches)
+            ]
+            rounds += [
+                msgspec.structs.replace(
+                    line,
+                    twin=arm.twin,
+                    started_s=10.0 * line.launch + line.round,
+                    sentinel_ns=MS,
+                    samples_ns=line.samples_ns * 5,
+                )
+                for line in make_rounds({arm.engine: wobbling}, cell.key.id)
+            ]
+            ready += make_launches([arm.engine], launches, cell.key.id, twin=arm.twin, memory_mib=300.0, pss_mib=200.0)
+    return Results(Path("results"), summarize(run, rounds, ready), run, tuple(rounds), tuple(ready))
+
+
+def with_failed(results: Results, engine: str, cells: Sequence[str]) -> Results:
+    """Return a study in which an engine crashed in the first launch of some cells, given by their ids."""
+    assert results.run
+    launches = [
+        msgspec.structs.replace(record, status="failed", reason="the process died by SIGSEGV")
+        if record.engine == engine and record.cell in cells and record.launch == 1
+        else record
+        for record in results.launches
+    ]
+    lost = [line for line in results.rounds if line.engine != engine or line.cell not in cells]
+    return Results(results.path, summarize(results.run, lost, launches), results.run, tuple(lost), tuple(launches))
