@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ortbench.charts.best_table import print_best
+from ortbench.charts.elasticity_words import elasticity_sentences
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
@@ -149,6 +150,7 @@ def footer(summary: Summary) -> list[str]:
     lines += [f"versions: {line}" for line in differing_versions(summary)]
     lines += [f"unequal: {sentence}" for sentence in told_marks(summary)]
     lines += _resolution(summary)
+    lines += [f"state: {sentence}" for sentence in elasticity_sentences(summary)]
     lines += roof_lines(summary)
     return list(dict.fromkeys(lines)) + [f"note: {note}" for note in summary.notes]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ortbench.charts.elasticity_words import elasticity_sentences
 from ortbench.results.fairness import told_marks
 from ortbench.results.pairing import NEVER_QUIET
 from ortbench.results.schema import ArmKey
@@ -173,9 +174,11 @@ def _quiet(summary: Summary) -> Iterator[str]:
         yield "The system's counters show no round that anything else disturbed."
     if summary.drift is not None:
         yield (
-            f"The machine's own speed moved by {summary.drift:.0%} between slow and fast spells; engines were measured "
-            "turn by turn, so that this falls on all of them alike."
+            f"The machine's own speed moved by {summary.drift:.0%} between slow and fast spells. The engines took "
+            "turns, so they met the same spells; a speedup is over the states that the machine was in."
         )
+    for sentence in elasticity_sentences(summary):
+        yield f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _checked(summary: Summary) -> Iterator[str]:

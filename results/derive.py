@@ -14,6 +14,7 @@ import msgspec
 from ortbench.results.agreement import parity_notes, telling_parity
 from ortbench.results.attainable import arm_share, roof_notes
 from ortbench.results.decomposition import best_against_best
+from ortbench.results.elasticity import Elasticity, cell_elasticities
 from ortbench.results.energy import items_of, joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.faults import minor_faults_per_call
@@ -46,6 +47,7 @@ class _ArmRecord:
     launches: list[LaunchRecord] = field(default_factory=list)
     speedup: LogEstimate | None = None
     verdict: Verdict = "inconclusive"
+    elasticity: Elasticity | None = None
 
     def status(self, cell: PlannedCell) -> tuple[Status, str | None]:
         """An arm that ever failed or was invalid is so: the launches that happened to work are no study."""
@@ -119,10 +121,12 @@ def _estimate_speedups(
     base = records[cell.key.id, ArmKey(baseline)]
     if base.status(cell)[0] != "ok":
         return
+    elasticities = cell_elasticities(lines, baseline)
     for arm, ratios in cell_ratios(lines, baseline).items():
         own = records[cell.key.id, arm]
         if own.status(cell)[0] == "ok" and comparable(base.slices, own.slices, cell.key.batch_size):
             own.speedup = estimate_over_launches(ratios)
+            own.elasticity = elasticities.get(arm)
 
 
 def _decide_all(records: Mapping[_ArmId, _ArmRecord], band: float, *, withheld: bool) -> None:
@@ -190,6 +194,7 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord) -> ArmSum
         instance_latency_ms=instance_medians_ms(record.slices),
         load=load,
         minor_faults_per_call=minor_faults_per_call(record.slices),
+        elasticity=record.elasticity,
     )
 
 

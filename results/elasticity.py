@@ -1,18 +1,18 @@
 """How an arm's latency follows the baseline's from round to round. Pure; docs/statistics.md says the same for readers.
 
 The machine's state changes while a study runs, and engines need not feel it alike. The elasticity is the slope of
-log(arm's latency) on log(baseline's latency) over the rounds of a launch: at 1 the speedup is the same in every state,
-at 0.5 the arm slows down by half as much as the baseline does, so that the speedup is larger where the machine is slow.
+log(arm's latency) on log(baseline's latency) over the rounds of a launch: at 1 the speedup is the same in every state;
+at 0.5 the arm slows down by half as much as the baseline, so that the speedup is larger where the machine is slow.
 
-The estimate is Theil and Sen's: the slope at which Kendall's statistic of the residuals is zero, and the interval are the
+The estimate is Theil and Sen's: the slope at which Kendall's statistic of the residuals is zero. The interval holds the
 slopes at which it is not significant. Their statistic pairs residuals with the baseline itself, whose own noise pulls
-the slope to 0: on real rounds a twin reads 0.4 to 0.6 on its own baseline, where 1 is right. So residuals are paired with
-the baseline's *twin* in the same rounds, a second reading of the same state whose noise is its own: an instrumental
-variable. Pairs of rounds are made within launches only. Where the twin does not tell the state, the interval has no end,
-and there is no elasticity.
+the slope to 0: on real rounds a twin reads 0.4 to 0.6 on its own baseline, where 1 is right. So residuals are paired
+with the baseline's *twin* in the same rounds, a second reading of the same state whose noise is its own: an
+instrumental variable. Pairs of rounds are made within launches only. Where the twin does not tell the state, the
+interval has no end, and there is no elasticity.
 
-Sources: Sen, Estimates of the Regression Coefficient Based on Kendall's Tau, 1968; Imbens and Rosenbaum, Robust, Accurate
-Confidence Intervals with a Weak Instrument, 2005 (permutation inference with an instrument).
+Sources: Sen, Estimates of the Regression Coefficient Based on Kendall's Tau, 1968; Imbens and Rosenbaum, Robust,
+Accurate Confidence Intervals with a Weak Instrument, 2005 (permutation inference with an instrument).
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from ortbench.results.pairing import by_arm, counted, latencies
+from ortbench.results.schema import ArmKey, RoundRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +67,24 @@ class Elasticity(msgspec.Struct, frozen=True, kw_only=True):
         """
         low, high = self.ci95
         return low > 1 or (self.corrected and high < 1)
+
+
+def cell_elasticities(lines: Sequence[RoundRecord], baseline: str) -> dict[ArmKey, Elasticity]:
+    """Return the elasticity of every arm of a cell of which it can be told; the baseline and its twin have none.
+
+    Args:
+        lines: of one cell.
+        baseline: the engine that the others are compared with.
+    """
+    # Under a load a latency holds the time in the queue, which is no state of the machine.
+    if any(line.loadgen for line in lines):
+        return {}
+    arms = {arm: latencies(own) for arm, own in by_arm(counted(lines)).items()}
+    base, twin = (arms.get(ArmKey(baseline, twin=own)) for own in (False, True))
+    if not base:
+        return {}
+    found = {arm: elasticity(base, own, twin) for arm, own in arms.items() if arm.engine != baseline}
+    return {arm: one for arm, one in found.items() if one}
 
 
 def elasticity(baseline: Latencies, arm: Latencies, twin: Latencies | None = None) -> Elasticity | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ortbench.results.elasticity import Elasticity
 from ortbench.results.loadgen import ArmLoad
 from ortbench.results.ratio import Ratio
 from ortbench.results.roofline import Peaks, Share
@@ -64,6 +65,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
         instance_latency_ms: in `stream`, the median of each instance's own batches; empty otherwise.
         roofline: its share of what the machine's roofs allow; None where that is not known.
         load: rates and LoadGen's verdicts, where it made the requests.
+        elasticity: how its latency follows the baseline's from round to round; None where that cannot be told.
     """
 
     engine: str
@@ -92,6 +94,7 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     roofline: Share | None = None
     load: ArmLoad | None = None
     minor_faults_per_call: float | None = None
+    elasticity: Elasticity | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
