@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ortbench.engines.flops import COUNTED_OPERATORS, UnknownShapeError, products
-from ortbench.models.spec import BATCH, ModelSource
+from ortbench.models.spec import BATCH, ModelSource, has_batch
 from ortbench.models.work import Tally, UncountableError
 
 _STANDARD = ("", "ai.onnx")
@@ -121,10 +121,7 @@ def _settle(graph: Any, source: ModelSource) -> None:
 
 def _items(source: ModelSource) -> int:
     """Return how many items the settled inputs hold: one, or as many as the file fixes."""
-    if any(BATCH in spec.shape for spec in source.inputs):
-        return 1
-    first = next((spec.shape[0] for spec in source.inputs if spec.shape), 1)
-    return first if isinstance(first, int) else 1
+    return 1 if has_batch(source) else source.fixed_batch
 
 
 def _depending_on_inputs(graph: Any) -> set[str]:

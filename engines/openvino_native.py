@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
+from ortbench.engines.ort_sessions import join_outputs, share_batch
 from ortbench.errors import ArmError
 from ortbench.models.files import remembered_sha256
+from ortbench.models.inputs import indivisible, parts_of, take_part
+from ortbench.models.spec import has_batch
 
 if TYPE_CHECKING:
     from ortbench.engines.openvino_profile import Counters
@@ -77,12 +80,12 @@ class OpenVinoEngine(Engine):
     def bind(self, inputs: Arrays) -> None:
         """Compile for this batch size unless it was left open, and give every request its share of the batch."""
         self._inputs = inputs
-        self._shares = [share for share in self._divide(inputs) if share]
+        self._shares = self._divide(inputs)
         if not self._request.options.get("dynamic"):
             shapes = {name: array.shape for name, array in self._shares[0].items()}
             if len({tuple(share[name].shape for name in share) for share in self._shares}) > 1:
                 raise ArmError(
-                    f"{self._streams} streams cannot share a batch of {len(next(iter(inputs.values())))} evenly; "
+                    f"{self._streams} streams cannot share a batch of {sum(self._items)} evenly; "
                     "choose another batch size, or openvino[dynamic=true]"
                 )
             # Another batch of the same size needs no compiling.
@@ -122,11 +125,10 @@ class OpenVinoEngine(Engine):
 
     def outputs(self) -> Arrays | None:
         """Return the shares' outputs, joined again."""
-        parts = [[np.array(request.get_tensor(name).data) for request in self._requests] for name in self._outputs]
-        return {
-            name: np.concatenate(part) if len(part) > 1 else part[0]
-            for name, part in zip(self._outputs, parts, strict=True)
-        }
+        parts = [
+            {name: np.array(request.get_tensor(name).data) for name in self._outputs} for request in self._requests
+        ]
+        return join_outputs(self._request.source, parts, self._items)
 
     def evidence(self) -> Evidence:
         """Threads, precision and device as the compiled model reports them, and what each node computes in."""
@@ -160,14 +162,18 @@ class OpenVinoEngine(Engine):
             raise ArmError(f"OpenVINO cannot compile the model: {error}") from error
 
     def _divide(self, inputs: Arrays) -> list[dict[str, np.ndarray[Any, Any]]]:
-        """Divide a batch along the inputs' first axes among the streams; one of a batch that is too small."""
-        size = min(array.shape[0] if array.ndim else 1 for array in inputs.values())
-        parts = min(self._streams, size)
-        if parts == 1:
-            return [{name: np.ascontiguousarray(array) for name, array in inputs.items()}]
-        divided = {name: np.array_split(array, parts) for name, array in inputs.items()}
+        """Divide a batch among the streams, as far as it has items; whole where the model has no batch.
+
+        Raises:
+            ArmError: the model has a batch that cannot be divided.
+        """
+        source = self._request.source
+        if self._streams > 1 and has_batch(source) and (reason := indivisible(source)):
+            raise ArmError(f"streams have nothing to divide: {reason}")
+        self._items = share_batch(source, inputs, self._streams)
         return [
-            {name: np.ascontiguousarray(pieces[index]) for name, pieces in divided.items()} for index in range(parts)
+            {name: np.asarray(array, order="C") for name, array in take_part(inputs, source.inputs, part).items()}
+            for part in parts_of(self._items)
         ]
 
     def _placement(self) -> Placement:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.cuda import missing_gpu_reason
@@ -111,9 +112,11 @@ class OrtEngine(Engine):
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the provider computes, and let it allocate the outputs there, once."""
-        self._arrays = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        self._arrays = {name: _contiguous(array) for name, array in inputs.items()}
         self._results: list[Any] = []
-        self._bound = self._binder.bind(self._arrays) if self._request.options.get("io_binding", True) else None
+        # Text cannot be bound: "Only binding non-string Tensors is currently supported".
+        self._binds = self._request.options.get("io_binding", True) and not any(map(_is_text, self._arrays.values()))
+        self._bound = self._binder.bind(self._arrays) if self._binds else None
         self._binding: Any = self._bound.binding if self._bound else None
         self._run_options: Any = self._bound.options if self._bound else None
 
@@ -170,7 +173,7 @@ class OrtEngine(Engine):
 
     def _boundary(self) -> str:
         # What has no share of a batch has nothing bound.
-        if not self._request.options.get("io_binding", True):
+        if not getattr(self, "_binds", self._request.options.get("io_binding", True)):
             return "host+copies"
         return "host" if self._memory == "cpu" else "device"
 
@@ -195,6 +198,15 @@ class OrtEngine(Engine):
         if problem := unknown_dimension(self._plan.dimensions, facts):
             raise ArmError(problem)
         return summarize_placement(self._provider, nodes, facts)
+
+
+def _contiguous(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    # Of numpy's own text ONNX Runtime takes no scalar; of objects it does.
+    return array.astype(object) if array.dtype.kind == "U" else np.asarray(array, order="C")
+
+
+def _is_text(array: NDArray[np.generic]) -> bool:
+    return array.dtype.kind == "O"
 
 
 def session_options(request: LoadRequest) -> Any:

@@ -22,7 +22,7 @@ from ortbench.engines.helper_thread import HelperThread
 from ortbench.engines.ort import OrtEngine
 from ortbench.engines.ort_options import one_session
 from ortbench.errors import ArmError, ArmInvalid
-from ortbench.models.inputs import Part, batch_axis, take_part
+from ortbench.models.inputs import batch_axis, indivisible, parts_of, take_part
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, ModelSource
 
 _TASKS = Path("/proc/self/task")
@@ -56,8 +56,8 @@ class OrtSessionsEngine(Engine):
         count = int(request.options.get("sessions", 1))
         if not 1 <= count <= request.threads:
             raise ArmError(f"expected 1 to {request.threads} sessions, as many as threads, but got {count}")
-        if count > 1 and not any(BATCH in spec.shape for spec in request.source.inputs):
-            raise ArmError("the model leaves no batch size open, so that sessions have nothing to divide")
+        if count > 1 and (reason := indivisible(request.source)):
+            raise ArmError(f"sessions have nothing to divide: {reason}")
         self._request = request
         threads = even_parts(request.threads, count)
         cpus = divide_cpus(own_cpus() if self.cpus is None else self.cpus, threads)
@@ -78,9 +78,8 @@ class OrtSessionsEngine(Engine):
         self._inputs = inputs
         self._items = share_batch(source, inputs, len(self._sessions))
         self._first, *self._others = [session.engine for session in self._sessions[: len(self._items)]]
-        ends = itertools.accumulate(self._items)
-        for engine, items, end in zip((self._first, *self._others), self._items, ends, strict=True):
-            engine.bind(take_part(inputs, source.inputs, Part(first=end - items, items=items, of=sum(self._items))))
+        for engine, part in zip((self._first, *self._others), parts_of(self._items), strict=True):
+            engine.bind(take_part(inputs, source.inputs, part))
         self._calls = [(helper, engine.run) for helper, engine in zip(self._helpers, self._others, strict=False)]
 
     def run(self) -> None:
@@ -178,14 +177,24 @@ def share_batch(source: ModelSource, inputs: Arrays, sessions: int) -> list[int]
 
 
 def join_outputs(source: ModelSource, parts: Sequence[Arrays], items: Sequence[int]) -> Arrays:
-    """Return the outputs of a whole batch from those of its parts; what has no batch is the first part's."""
+    """Return the outputs of a whole batch from those of its parts; what has no batch must be the same in all of them.
+
+    Raises:
+        ArmError: an output is not of the batch and depends on it.
+    """
     if len(parts) == 1:
         return parts[0]
     shapes = {spec.name: spec.shape for spec in source.outputs}
     joined: dict[str, NDArray[np.generic]] = {}
     for name, array in parts[0].items():
-        axis = batch_axis(shapes.get(name, (UNKNOWN_RANK,)), np.shape(array), items[0])
-        joined[name] = array if axis is None else np.concatenate([part[name] for part in parts], axis)
+        declared, arrays = shapes.get(name, (UNKNOWN_RANK,)), [part[name] for part in parts]
+        axes = {batch_axis(declared, np.shape(own), count) for own, count in zip(arrays, items, strict=True)}
+        if axes == {None} or len(axes) > 1:
+            if any(not np.array_equal(array, other, equal_nan=array.dtype.kind in "fc") for other in arrays[1:]):
+                raise ArmError(f"a batch cannot be divided: the output '{name}' is not of the batch and depends on it")
+            joined[name] = array
+        else:
+            joined[name] = np.concatenate(arrays, axes.pop())
     return joined
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ortbench.errors import ExportError
-from ortbench.export.onnx_file import fixed_batch_size
 from ortbench.models.inputs import Arrays, make_inputs
 from ortbench.models.parity import Parity, compare_outputs, tolerance_for
-from ortbench.models.spec import ModelSource
+from ortbench.models.spec import ModelSource, has_batch
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +55,7 @@ def file_outputs(source: ModelSource, path: Path) -> dict[int, Arrays]:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    sizes = (1,) if fixed_batch_size(source.inputs) else PARITY_BATCH_SIZES
+    sizes = PARITY_BATCH_SIZES if has_batch(source) else (1,)
     return {size: _run(session, make_inputs(source, size)) for size in sizes}
 
 

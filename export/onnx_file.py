@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ortbench.errors import ModelError
+from ortbench.models.dimensions import NAMELESS, is_placeholder
 from ortbench.models.files import file_sha256
-from ortbench.models.spec import BATCH, UNKNOWN_RANK, TensorSpec
+from ortbench.models.spec import UNKNOWN_RANK, TensorSpec
+from ortbench.models.values import TEXT
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+    from onnx import GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto
 
 
 def read_signature(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Return the inputs and outputs of a model file, without its weights.
 
-    An input's first dimension is the batch where the file leaves it open, and so is every dimension of the
-    same symbol; other open dimensions keep their symbol, nameless ones get `?NAME_AXIS`. Initializers listed
-    as inputs, as files before IR version 4 have them, are no inputs.
+    Open dimensions keep their names; nameless ones and placeholders such as `?` get `?NAME_AXIS` each. A name of
+    digits is that number. Initializers listed as inputs, as files before IR version 4 have them, are no inputs.
 
     Raises:
         ModelError: the file is missing, empty, truncated, no ONNX model, or its external data is missing,
@@ -32,20 +33,11 @@ def read_signature(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec
     initializers = {tensor.name for tensor in model.graph.initializer}
     initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     real_inputs = [value for value in model.graph.input if value.name not in initializers]
-    batch_symbols = {_batch_symbol(value) for value in real_inputs} - {None, ""}
-    inputs = tuple(_tensor_spec(value, batch_symbols, path) for value in real_inputs)
-    outputs = tuple(_tensor_spec(value, batch_symbols, path) for value in model.graph.output)
+    inputs = tuple(_tensor_spec(value, path) for value in real_inputs)
+    outputs = tuple(_tensor_spec(value, path) for value in model.graph.output)
     if not inputs:
         raise ModelError(f"The model '{path}' has no inputs, so there is nothing to vary; expected at least one.")
     return inputs, outputs
-
-
-def fixed_batch_size(inputs: tuple[TensorSpec, ...]) -> int | None:
-    """Return the batch size that the model fixes, or None where any batch size can be given."""
-    if any(BATCH in spec.shape for spec in inputs):
-        return None
-    first = next((spec.shape[0] for spec in inputs if spec.shape), 1)
-    return first if isinstance(first, int) else None
 
 
 def model_sha256(path: Path) -> str:
@@ -144,27 +136,26 @@ def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
                 yield from _graph_tensors(subgraph)
 
 
-def _batch_symbol(value: ValueInfoProto) -> str | None:
-    """Return the symbol of the first dimension; empty where it is open but nameless; None where it is fixed."""
-    dimensions = value.type.tensor_type.shape.dim
-    if not dimensions or dimensions[0].dim_value > 0:
-        return None
-    return str(dimensions[0].dim_param)
-
-
-def _tensor_spec(value: ValueInfoProto, batch_symbols: set[str | None], path: Path) -> TensorSpec:
-    from onnx import helper
+def _tensor_spec(value: ValueInfoProto, path: Path) -> TensorSpec:
+    from onnx import TensorProto, helper
 
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         raise ModelError(f"The model '{path}' has '{value.name}' of the kind {kind}; only tensors can be measured.")
     tensor = value.type.tensor_type
     shape: list[int | str] = [] if tensor.HasField("shape") else [UNKNOWN_RANK]
-    for axis, dimension in enumerate(tensor.shape.dim):
-        if dimension.dim_value > 0:  # some exporters write 0 or -1 for an open dimension
-            shape.append(dimension.dim_value)
-        elif axis == 0 or dimension.dim_param in batch_symbols:
-            shape.append(BATCH)
-        else:
-            shape.append(dimension.dim_param or f"?{value.name}_{axis}")
-    return TensorSpec(value.name, tuple(shape), helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
+    shape += [_dimension(dimension, value.name, axis) for axis, dimension in enumerate(tensor.shape.dim)]
+    is_text = tensor.elem_type == TensorProto.STRING
+    dtype = TEXT if is_text else helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    return TensorSpec(value.name, tuple(shape), dtype)
+
+
+def _dimension(dimension: TensorShapeProto.Dimension, name: str, axis: int) -> int | str:
+    """Return a size, a name, or a symbol of its own. 0 is a size, as in ONNX Runtime; -1 is none."""
+    kind = dimension.WhichOneof("value")
+    if kind == "dim_value" and dimension.dim_value >= 0:
+        return int(dimension.dim_value)
+    symbol = str(dimension.dim_param) if kind == "dim_param" else ""
+    if symbol.isdecimal():
+        return int(symbol)
+    return f"{NAMELESS}{name}_{axis}" if is_placeholder(symbol) else symbol

@@ -39,7 +39,8 @@ def calibration_identity(source: ModelSource) -> str:
     """Return what makes two calibrations the same."""
     if source.inputs_file is not None:
         return f"sha256:{file_sha256(Path(source.inputs_file))}"
-    return f"{_items(source)} items of seed {source.seed}"
+    values = "".join(f", {spec.name}={spec.values}" for spec in source.inputs if spec.values is not None)
+    return f"{_items(source)} items of seed {source.seed}{values}"
 
 
 def _items(source: ModelSource) -> int:
@@ -49,7 +50,8 @@ def _items(source: ModelSource) -> int:
 
 def _rows_given(source: ModelSource) -> int:
     arrays = load_inputs_file(Path(source.inputs_file or ""))
-    return max((len(arrays[spec.name]) for spec in source.inputs if BATCH in spec.shape), default=1)
+    batched = [spec for spec in source.inputs if BATCH in spec.shape and spec.name in arrays]
+    return max((arrays[spec.name].shape[spec.shape.index(BATCH)] for spec in batched), default=1)
 
 
 def _row(source: ModelSource, batch: Arrays, index: int) -> Arrays:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,13 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ortbench.errors import InputShapeError, ModelError
-from ortbench.models.spec import BATCH, UNKNOWN_RANK, ModelSource, TensorSpec
+from ortbench.errors import InputShapeError
+from ortbench.models.dimensions import tells_nothing
+from ortbench.models.shape_hints import format_shape
+from ortbench.models.spec import BATCH, UNKNOWN_RANK, ModelSource, TensorSpec, has_batch
+from ortbench.models.values import TEXT, fill, read_filling
 
 Arrays = dict[str, NDArray[np.generic]]
-
-# Zeros and ones are valid token ids, token types, masks and indices alike; larger integers need not be.
-_INTEGER_LIMIT = 2
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +32,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def make_inputs(source: ModelSource, batch_size: int, index: int = 0, part: Part | None = None) -> Arrays:
     """Return one array per input of `source`, the batch dimension being `batch_size`.
 
-    Floats are standard normal, integers 0 or 1, booleans true or false, all from `source.seed`. With an
-    inputs file, its rows are taken in order, and from the beginning again where the batch is larger.
+    Floats are standard normal, integers 0 or 1, booleans true or false, all from `source.seed`, where the input says
+    nothing else. With an inputs file, its rows are taken in order, and from the beginning again where the batch is
+    larger.
 
     Args:
         source: the model.
@@ -51,7 +54,7 @@ def take_part(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorS
 
     Args:
         arrays: inputs or outputs of a whole batch.
-        specs: what is known of them, by name; where the first axis is open and as long as the batch, it is the batch.
+        specs: what is known of them, by name; where a nameless first axis is as long as the batch, it is the batch.
         part: the items.
     """
     shapes = {spec.name: spec.shape for spec in specs}
@@ -63,26 +66,68 @@ def take_part(arrays: Mapping[str, NDArray[np.generic]], specs: Sequence[TensorS
     return taken
 
 
+def parts_of(items: Sequence[int]) -> list[Part]:
+    """Return consecutive parts of a batch of so many items each."""
+    ends = itertools.accumulate(items)
+    return [Part(first=end - count, items=count, of=sum(items)) for end, count in zip(ends, items, strict=True)]
+
+
 def batch_axis(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> int | None:
     """Return which axis of an array is the batch; None where none is.
 
     Args:
         declared: its shape in the model.
         shape: its shape.
-        batch_size: where the first axis is open and as long as this, it is the batch.
+        batch_size: where the first axis has no name of its own and is as long as this, it is the batch.
     """
     if BATCH in declared:
         return declared.index(BATCH)
-    is_open = bool(declared) and isinstance(declared[0], str)
+    first = declared[0] if declared else 0
+    is_open = isinstance(first, str) and (first == UNKNOWN_RANK or tells_nothing(first))
     return 0 if is_open and shape[:1] == (batch_size,) else None
 
 
+def indivisible(source: ModelSource) -> str | None:
+    """Say why a batch cannot be divided and what comes out be joined again; None where it can.
+
+    An output whose first axis has a name that no input has, such as a number of boxes, is of all items together.
+    """
+    if not has_batch(source):
+        return "the model has no open batch"
+    for spec in source.inputs:
+        if spec.shape.count(BATCH) > 1:
+            return f"the input '{spec.name}' has the batch on two axes"
+    for spec in source.outputs:
+        open_names = [size for size in spec.shape if isinstance(size, str) and not tells_nothing(size)]
+        if BATCH not in spec.shape and open_names and spec.shape != (UNKNOWN_RANK,):
+            return f"the output '{spec.name}' ({format_shape(spec.shape)}) is not of the batch"
+    return None
+
+
 def _whole_batch(source: ModelSource, batch_size: int, index: int) -> Arrays:
-    if source.inputs_file is not None:
-        arrays = load_inputs_file(Path(source.inputs_file))
-        return {spec.name: _take_rows(arrays[spec.name], spec, batch_size, index) for spec in source.inputs}
+    given = load_inputs_file(Path(source.inputs_file)) if source.inputs_file is not None else {}
     generator = np.random.default_rng((source.seed, index) if index else source.seed)
-    return {spec.name: _random_array(spec, batch_size, generator) for spec in source.inputs}
+    arrays: Arrays = {}
+    for spec in source.inputs:
+        if spec.name in given:
+            arrays[spec.name] = _take_rows(given[spec.name], spec, batch_size, index)
+        else:
+            own = _own_generator(source, spec) if is_switch(spec) else generator
+            arrays[spec.name] = _filled(spec, batch_size, own)
+    return arrays
+
+
+def is_switch(spec: TensorSpec) -> bool:
+    """Say whether an input may choose what the model does: a boolean or a single number, the same for all items."""
+    return BATCH not in spec.shape and (spec.dtype == "bool" or all(size == 1 for size in spec.shape))
+
+
+def drawn_switches(source: ModelSource) -> Arrays:
+    """Return the values of those inputs that may choose what the model does and that the seed has drawn."""
+    if source.inputs_file is not None:
+        return {}
+    drawn = [spec for spec in source.inputs if spec.values is None and is_switch(spec)]
+    return {spec.name: _filled(spec, 1, _own_generator(source, spec)) for spec in drawn}
 
 
 def distinct_inputs(source: ModelSource, batch_size: int, wanted: int) -> int:
@@ -91,7 +136,7 @@ def distinct_inputs(source: ModelSource, batch_size: int, wanted: int) -> int:
     if source.inputs_file is None:
         return enough
     arrays = load_inputs_file(Path(source.inputs_file))
-    batched = [spec for spec in source.inputs if BATCH in spec.shape]
+    batched = [spec for spec in source.inputs if BATCH in spec.shape and spec.name in arrays]
     rows = max((arrays[spec.name].shape[spec.shape.index(BATCH)] for spec in batched), default=batch_size)
     return min(enough, rows)
 
@@ -108,117 +153,44 @@ def load_inputs_file(path: Path) -> Arrays:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputShapeError(f"--inputs '{path}' holds one array; expected an .npz file of named arrays.")
-            return {name: file[name] for name in file.files}
+            return {name: _as_text(file[name]) for name in file.files}
     except FileNotFoundError as error:
         raise InputShapeError(f"--inputs '{path}' does not exist.") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputShapeError(f"--inputs '{path}' is no .npz file of plain arrays: {error}") from error
 
 
-def resolve_shapes(
-    inputs: tuple[TensorSpec, ...],
-    shapes: Mapping[str, tuple[int, ...]],
-    arrays: Mapping[str, NDArray[np.generic]],
-) -> tuple[TensorSpec, ...]:
-    """Fix every dimension that is neither known nor the batch from `--input-shape` and `--inputs`.
-
-    A symbol that one input settles is settled in the others too.
+def check_arrays(
+    inputs: Sequence[TensorSpec], arrays: Mapping[str, NDArray[np.generic]], values: Mapping[str, str]
+) -> None:
+    """Refuse arrays and values that name no input, leave one out, are of another type, or say the same twice.
 
     Args:
-        inputs: as the model declares them.
-        shapes: from `--input-shape`, by input name; where the model has the batch, the number given is ignored.
-        arrays: from `--inputs`, by input name; empty without one.
+        inputs: of the model.
+        arrays: of `--inputs`; empty without a file.
+        values: of `--values`.
 
     Raises:
-        InputShapeError: a name is unknown or missing, a shape contradicts the model, or a dimension stays open.
+        InputShapeError: they do.
     """
-    _check_names(inputs, shapes, arrays)
-    inputs = tuple(_with_rank(spec, shapes, arrays) for spec in inputs)
-    symbols: dict[str, int] = {}
-    for spec in inputs:
-        for given, origin in _given_shapes(spec, shapes, arrays):
-            _match(spec, given, origin, symbols)
-    resolved = tuple(
-        TensorSpec(
-            spec.name,
-            tuple(symbols.get(size, size) if isinstance(size, str) else size for size in spec.shape),
-            spec.dtype,
-        )
-        for spec in inputs
-    )
-    for spec in resolved:
-        open_symbols = [size for size in spec.shape if isinstance(size, str) and size != BATCH]
-        if open_symbols:
-            raise InputShapeError(
-                f"Input '{spec.name}' has the shape {format_shape(spec.shape)}, and nothing says what "
-                f"{', '.join(open_symbols)} is. Give --input-shape {spec.name}={_example(spec)} or --inputs FILE.npz."
-            )
-    return resolved
+    listed = ", ".join(spec.name for spec in inputs)
+    types = {spec.name: spec.dtype for spec in inputs}
+    for option, names in (("--inputs", arrays), ("--values", values)):
+        for name in names:
+            if name not in types:
+                raise InputShapeError(f"{option} names '{name}', but the model's inputs are [{listed}].")
+    if both := [name for name in values if name in arrays]:
+        raise InputShapeError(f"--values and --inputs both say what '{both[0]}' is; leave one of them out.")
+    if missing := [name for name in types if arrays and name not in arrays and name not in values]:
+        raise InputShapeError(f"--inputs lacks [{', '.join(missing)}]; the model's inputs are [{listed}].")
+    for name, array in arrays.items():
+        found = TEXT if array.dtype.kind == "U" else array.dtype.name
+        if found != types[name]:
+            raise InputShapeError(f"--inputs gives '{name}' as {found}, but the model wants {types[name]}.")
 
 
-def format_shape(shape: tuple[int | str, ...]) -> str:
-    """Write a shape as it is typed: `batchx3x224x224`, or `scalar`."""
-    return "x".join(str(size) for size in shape) if shape else "scalar"
-
-
-def _check_names(
-    inputs: tuple[TensorSpec, ...],
-    shapes: Mapping[str, tuple[int, ...]],
-    arrays: Mapping[str, NDArray[np.generic]],
-) -> None:
-    names = [spec.name for spec in inputs]
-    for option, given in (("--input-shape", shapes), ("--inputs", arrays)):
-        for name in given:
-            if name not in names:
-                raise InputShapeError(f"{option} names '{name}', but the model's inputs are [{', '.join(names)}].")
-    missing = [name for name in names if arrays and name not in arrays]
-    if missing:
-        raise InputShapeError(f"--inputs lacks [{', '.join(missing)}]; the model's inputs are [{', '.join(names)}].")
-
-
-def _with_rank(
-    spec: TensorSpec, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
-) -> TensorSpec:
-    """Take the whole shape from what is given where the model does not even tell the number of dimensions."""
-    given = _given_shapes(spec, shapes, arrays)
-    if spec.shape != (UNKNOWN_RANK,) or not given:
-        return spec
-    shape, _ = given[0]
-    return TensorSpec(spec.name, (BATCH, *shape[1:]) if shape else (), spec.dtype)
-
-
-def _given_shapes(
-    spec: TensorSpec, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[np.generic]]
-) -> list[tuple[tuple[int, ...], str]]:
-    given = []
-    if spec.name in shapes:
-        given.append((shapes[spec.name], "--input-shape"))
-    if spec.name in arrays:
-        if arrays[spec.name].dtype.name != spec.dtype:
-            raise InputShapeError(
-                f"--inputs gives '{spec.name}' as {arrays[spec.name].dtype.name}, but the model wants {spec.dtype}."
-            )
-        given.append((arrays[spec.name].shape, "--inputs"))
-    return given
-
-
-def _match(spec: TensorSpec, given: tuple[int, ...], origin: str, symbols: dict[str, int]) -> None:
-    fits = len(given) == len(spec.shape) and 0 not in given
-    for size, number in zip(spec.shape, given, strict=False):
-        if isinstance(size, int):
-            fits = fits and size == number
-        elif size != BATCH:
-            fits = fits and symbols.setdefault(size, number) == number
-    if not fits:
-        settled = tuple(symbols.get(size, size) if isinstance(size, str) else size for size in spec.shape)
-        raise InputShapeError(
-            f"{origin} gives '{spec.name}' the shape {format_shape(given)}, "
-            f"but the model wants {format_shape(settled)}."
-        )
-
-
-def _example(spec: TensorSpec) -> str:
-    return "x".join("1" if size == BATCH else str(size) for size in spec.shape).replace(UNKNOWN_RANK, "1x3x224x224")
+def _as_text(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    return np.char.decode(array.astype(np.bytes_), "utf-8") if array.dtype.kind == "S" else array
 
 
 def _concrete_shape(spec: TensorSpec, batch_size: int) -> tuple[int, ...]:
@@ -230,19 +202,14 @@ def _concrete_shape(spec: TensorSpec, batch_size: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _random_array(spec: TensorSpec, batch_size: int, generator: np.random.Generator) -> NDArray[np.generic]:
-    shape = _concrete_shape(spec, batch_size)
-    try:
-        dtype = np.dtype(spec.dtype)
-    except TypeError:  # bfloat16, float8 and the like, which numpy itself does not know
-        dtype = np.dtype(object)
-    if dtype.kind == "f":
-        draw = np.float64 if dtype == np.float64 else np.float32
-        values = np.asarray(generator.standard_normal(shape, dtype=draw))
-        return values.astype(dtype, copy=False)
-    if dtype.kind in "iub":
-        return np.asarray(generator.integers(0, _INTEGER_LIMIT, size=shape)).astype(dtype)
-    raise ModelError(f"Input '{spec.name}' is of type {spec.dtype}, which cannot be filled with seeded values.")
+def _filled(spec: TensorSpec, batch_size: int, generator: np.random.Generator) -> NDArray[np.generic]:
+    filling = read_filling(spec.name, spec.dtype, spec.values)
+    return fill(filling, spec.dtype, _concrete_shape(spec, batch_size), generator)
+
+
+def _own_generator(source: ModelSource, spec: TensorSpec) -> np.random.Generator:
+    """Return the generator of an input that chooses what the model does: the same for every batch and batch size."""
+    return np.random.default_rng((source.seed, 0, zlib.crc32(spec.name.encode())))
 
 
 def _take_rows(array: NDArray[np.generic], spec: TensorSpec, batch_size: int, index: int) -> NDArray[np.generic]:

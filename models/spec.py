@@ -25,12 +25,14 @@ class TensorSpec(msgspec.Struct, frozen=True):
     Attributes:
         name: as in the ONNX graph.
         shape: sizes; `"batch"` where the batch goes; another symbol where the model leaves it open.
-        dtype: numpy's name, e.g. `float32`.
+        dtype: numpy's name, e.g. `float32`; `str` for text.
+        values: what it is filled with, as `--values` takes it (`0..30521`); None for what is usual of its type.
     """
 
     name: str
     shape: tuple[Dimension, ...]
     dtype: str = "float32"
+    values: str | None = None
 
 
 class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,8 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
         weights: `random`, `pretrained`, or a state dict's path (for a catalog model).
         seed: of the random weights and of the inputs.
         inputs, outputs: their names, shapes and types.
-        inputs_file: an .npz with one array per input, instead of seeded inputs.
+        inputs_file: an .npz with arrays for the inputs, instead of seeded ones.
+        fixed_batch: how many items a call has where no dimension is open as the batch.
     """
 
     name: str
@@ -52,6 +55,12 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...] = ()
     inputs_file: str | None = None
+    fixed_batch: int = 1
+
+
+def has_batch(source: ModelSource) -> bool:
+    """Say whether any number of items goes into a call."""
+    return any(BATCH in spec.shape for spec in source.inputs)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from ortbench.runner.memory import available_mib, inputs_mib
 from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import (
     DEFAULT_BATCH_SIZES,
+    FULL_BATCH_SIZES,
     Settings,
     StudyPlan,
     choose_batch_sizes,
@@ -48,7 +49,14 @@ from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.resume import check_same_study, continued_run, read_earlier
 from ortbench.runner.roofs import find_roofs
-from ortbench.runner.sources import given_files_sha256, is_file, parse_input_shapes, resolve_model
+from ortbench.runner.sources import (
+    InputOptions,
+    given_files_sha256,
+    is_file,
+    parse_input_shapes,
+    parse_values,
+    resolve_model,
+)
 from ortbench.runner.study import Observer, Study
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
@@ -82,9 +90,18 @@ def plan_comparison(
     shapes = parse_input_shapes(request.input_shape)
     images = request.inputs if request.inputs is not None and means_images(request.inputs) else None
     inputs = str(images_file(request.model, images)) if images else request.inputs
-    model = resolve_model(request.model, request.weights, request.seed, shapes, inputs)
+    options = InputOptions(
+        shapes=shapes,
+        file=inputs,
+        values=parse_values(request.values),
+        batch_axis=request.batch_axis,
+        batch_sizes=FULL_BATCH_SIZES if request.full and given_batches is None else given_batches,
+    )
+    model = resolve_model(request.model, request.weights, request.seed, options)
     usual = LOAD_BATCH_SIZES.get(load.name, DEFAULT_BATCH_SIZES) if load else DEFAULT_BATCH_SIZES
-    batch_sizes = choose_batch_sizes(given_batches, model.fixed_batch, full=request.full, usual=usual)
+    batch_sizes = choose_batch_sizes(
+        given_batches, model.fixed_batch, full=request.full, usual=usual, told=model.shapes.given_size
+    )
     if load:
         check_load(load, batch_sizes, counts.instances)
     folder = _output_folder(request, model.source.name)
@@ -122,15 +139,17 @@ def plan_comparison(
             max_latency_s=load.max_latency_s if load and load.rate else None,
             # What is continued goes on with runs as long as before, whatever --max-time says now.
             load_run_s=before.run.settings.get("load_run_s") if before else None,
+            batch_axis=request.batch_axis,
+            values=dict(options.values) or None,
         )
 
     # What can be refused without starting a process is refused first.
-    draft = make_plan(settings([engine.label for engine in engines]), model.source, engines)
+    draft = make_plan(settings([engine.label for engine in engines]), model.source, engines, model.shapes)
     explain = (
         find_cell(request.explain, tuple(cell.key for cell in draft.cells)) if request.explain is not None else None
     )
     found = find_available(engines, wildcard_engines(engines_text), say, make=make_environments)
-    plan = make_plan(settings([engine.label for engine in found.engines]), model.source, found.engines)
+    plan = make_plan(settings([engine.label for engine in found.engines]), model.source, found.engines, model.shapes)
     planned = PlannedComparison(plan, folder, tuple(request.command), found, before, explain)
     # Of an environment that is still to be made no version is known.
     if before is not None and not found.to_make:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class CompareRequest:
     full: bool = False
     input_shape: Sequence[str] = ()
     inputs: str | None = None
+    values: Sequence[str] | Mapping[str, object] = ()
+    batch_axis: str | None = None
     reference: str = "fp32"
     seed: int = 0
     twins: str = "smallest"

@@ -8,7 +8,7 @@ from ortbench.errors import UsageError, expected_one_of
 from ortbench.export.artifact import MANIFEST_FILE, Artifact
 from ortbench.export.exporter import ARTIFACT_PRECISIONS, EXPORTERS, ExportRequest, find_export
 from ortbench.runner.jobs import run_export
-from ortbench.runner.sources import is_file, resolve_model
+from ortbench.runner.sources import InputOptions, is_file, resolve_model
 
 _OLDEST_OPSET = 7
 
@@ -36,7 +36,7 @@ def export(  # noqa: PLR0913 - one for each option
     number = _parse_opset(opset)
     if exporter not in EXPORTERS:
         raise UsageError(expected_one_of("--exporter", EXPORTERS, exporter))
-    source = resolve_model(model, weights, seed, {}, None).source
+    source = resolve_model(model, weights, seed, InputOptions()).source
     if output is not None:
         _check_export_folder(Path(output))
     folder = str(Path(output).absolute()) if output is not None else None

@@ -16,7 +16,7 @@ from ortbench.engines.spec import EngineSpec
 from ortbench.export.artifact import Artifact, Manifest
 from ortbench.export.cache import CacheEntry, Kind, cache_root, clear_cache, list_cache
 from ortbench.models.catalog import CATALOG
-from ortbench.models.inputs import format_shape
+from ortbench.models.shape_hints import format_shape
 from ortbench.runner.available import probe_engines
 from ortbench.units import format_bytes, format_significant
 

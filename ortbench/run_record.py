@@ -13,6 +13,7 @@ from ortbench.export.artifact import Artifact
 from ortbench.export.exporter import DEFAULT_OPSET, ExportRequest
 from ortbench.export.onnx_file import default_opset, model_sha256
 from ortbench.results.schema import ArtifactRecord, Run
+from ortbench.runner.input_words import input_notes
 from ortbench.runner.machine import (
     describe_machine,
     git_commit,
@@ -51,6 +52,7 @@ def new_run(planned: PlannedComparison) -> Run:
     plan = planned.plan
     fakes = [engine.label for engine in plan.engines if engine.entry.fake]
     notes = [f"{label} is a fake: its figures are no engine's" for label in fakes]
+    notes += input_notes(plan.source, plan.shapes)
     notes += [f"this system lacks {feature}" for feature in missing_features()]
     return Run(
         created=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -66,4 +68,7 @@ def new_run(planned: PlannedComparison) -> Run:
         git_commit=git_commit(Path.cwd()),
         cells=plan.cells,
         notes=tuple(notes),
+        inputs={spec.name: spec.shape for spec in plan.source.inputs},
+        outputs={spec.name: spec.shape for spec in plan.source.outputs},
+        batch_axis=plan.shapes.batch.label if plan.shapes else None,
     )

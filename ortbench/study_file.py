@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,10 @@ def _of_run(run: Mapping[str, Any]) -> _Fields:
         "instances": _listed(settings.get("instances", [1])),
         "target": f"{settings['target'] * 100:g}%",
         "max_time": f"{settings['max_time_s']:g}s",
-        "input_shape": tuple(f"{name}={'x'.join(map(str, shape))}" for name, shape in settings["input_shapes"].items()),
+        "input_shape": tuple(f"{name}={_sizes(shape)}" for name, shape in settings["input_shapes"].items()),
         "inputs": settings.get("images") or settings["inputs"],
+        "values": tuple(f"{name}={value}" for name, value in (settings.get("values") or {}).items()),
+        "batch_axis": settings.get("batch_axis"),
         "reference": settings.get("reference", "fp32"),
         "seed": settings["seed"],
         "twins": settings["twins"],
@@ -121,7 +123,20 @@ def _count(value: Any) -> int:
 def _shapes(value: Any) -> tuple[str, ...]:
     """Accept `{input = [1, 3, 224, 224]}`, and what the command line takes."""
     if isinstance(value, dict) and all(isinstance(shape, list) for shape in value.values()):
-        return tuple(f"{name}={'x'.join(map(str, shape))}" for name, shape in value.items())
+        return tuple(f"{name}={_sizes(shape)}" for name, shape in value.items())
+    return tuple(map(_text, value if isinstance(value, list) else [value]))
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) if shape else "scalar"
+
+
+def _values(value: Any) -> tuple[str, ...]:
+    """Accept `{sr = 16000, ids = "0..30521", flag = true}`, and what the command line takes."""
+    if isinstance(value, dict):
+        if not all(isinstance(each, (str, int, float)) for each in value.values()):
+            raise ValueError("a table of inputs, each with a number, true, false or a string")
+        return tuple(f"{name}={each}" for name, each in value.items())
     return tuple(map(_text, value if isinstance(value, list) else [value]))
 
 
@@ -140,6 +155,8 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "full": _switch,
     "input_shape": _shapes,
     "inputs": _text,
+    "values": _values,
+    "batch_axis": _text,
     "reference": _text,
     "seed": _count,
     "twins": _text,

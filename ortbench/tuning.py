@@ -21,6 +21,7 @@ from ortbench.results.racing import Race
 from ortbench.results.schema import PlannedCell, Run, RunState, Status
 from ortbench.results.tuning import Bounds, Tuning
 from ortbench.run_record import new_run
+from ortbench.runner.input_words import input_lines
 from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import StudyPlan
@@ -155,6 +156,7 @@ def tuning_lines(planned: PlannedTuning) -> list[str]:
     return [
         f"model    {plan.settings.model} ({plan.source.weights} weights, {plan.settings.precision})",
         f"engines  {', '.join(plan.settings.engines)}; allocators {', '.join(plan.settings.allocators)}",
+        *(input_lines(plan.source, plan.shapes, plan.settings.batch_sizes) if plan.shapes else ()),
         f"layouts  {layouts}; batch size {sizes}",
         f"race     {len(settings)} configurations in {families} families of processes, for {planned.objective}"
         + (f", {', '.join(bounds)}" if bounds else ""),

@@ -91,6 +91,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         artifact: the ONNX file, the first lane's where there are several; artifacts: each by its precision.
         git_commit: of the repository in whose folder the command ran, if any.
         time_s: wall seconds by what they were spent on; `roofs` are not part of `total`.
+        inputs: the shape of each input as it ran, `batch` standing for the batch size of the cell.
+        outputs: likewise, as far as it is known before a call; other names are not known.
+        batch_axis: the model's own name of the batch, `INPUT:AXIS` where it has none, or `none`.
         roofline: the model's work and the machine's roofs; None where nothing was measured that has any.
         notes: what a reader should know, in words.
     """
@@ -114,6 +117,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     time_s: dict[str, float] = {}
     notes: tuple[str, ...] = ()
     roofline: Roofline | None = None
+    inputs: dict[str, tuple[int | str, ...]] = {}
+    outputs: dict[str, tuple[int | str, ...]] = {}
+    batch_axis: str | None = None
 
 
 class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

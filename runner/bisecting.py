@@ -16,7 +16,7 @@ from ortbench.engines.onnx_graph import graph_nodes, load_graph, truncated
 from ortbench.engines.registry import find_engine
 from ortbench.errors import ArmError, OrtbenchError
 from ortbench.models.parity import Tolerance, compare_outputs
-from ortbench.models.spec import TensorSpec
+from ortbench.models.spec import UNKNOWN_RANK, TensorSpec
 from ortbench.runner import job_messages
 from ortbench.runner.bisection import first_difference, worded
 from ortbench.runner.checking import run_batch
@@ -105,7 +105,9 @@ class _Probe:
             own = msgspec.structs.replace(
                 self.request.request,
                 artifact=str(path),
-                source=msgspec.structs.replace(self.request.request.source, outputs=(TensorSpec(tensor, ()),)),
+                source=msgspec.structs.replace(
+                    self.request.request.source, outputs=(TensorSpec(tensor, (UNKNOWN_RANK,)),)
+                ),
             )
             plain = msgspec.structs.replace(own, target="cpu", precision="fp32", options=_UNOPTIMISED)
             try:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ortbench.errors import UsageError
-from ortbench.models.spec import BATCH, ModelSource
+from ortbench.models.inputs import indivisible
+from ortbench.models.spec import ModelSource
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def modes_for(source: ModelSource, batch_size: int, instances: int) -> tuple[str
     """
     if instances == 1:
         return ("single",)
-    divisible = any(BATCH in spec.shape for spec in source.inputs) and batch_size >= instances
+    divisible = indivisible(source) is None and batch_size >= instances
     return ("split", "stream") if divisible else ("stream",)
 
 

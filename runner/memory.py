@@ -47,7 +47,7 @@ def inputs_mib(source: ModelSource, batch_size: int) -> float:
     total = 0
     for tensor in source.inputs:
         sizes = [batch_size if size == "batch" else size for size in tensor.shape]
-        total += math.prod(int(size) for size in sizes) * np.dtype(tensor.dtype).itemsize
+        total += math.prod(int(size) for size in sizes) * max(1, np.dtype(tensor.dtype).itemsize)
     return total / _MIB
 
 

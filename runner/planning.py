@@ -10,9 +10,12 @@ import msgspec
 
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineSpecError, ModelError, UsageError, expected_one_of
+from ortbench.models.inputs import indivisible
+from ortbench.models.shapes import SettledShapes
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
 from ortbench.runner.allocators import DEFAULT
+from ortbench.runner.input_words import input_lines
 from ortbench.runner.layouts import Counts, layouts, modes_for
 from ortbench.runner.load import OFFLINE, Load, describe_load, run_seconds
 from ortbench.units import format_seconds
@@ -20,6 +23,7 @@ from ortbench.units import format_seconds
 FULL_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 DEFAULT_BATCH_SIZES = (1, 4, 16)
 REFERENCES = ("fp32", "float64")
+_BOTH_MODES = "split (instances divide a batch) and stream (each runs its own)"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         rate: arrivals a second; None where each query waits for the last.
         max_latency_s: LoadGen's bound on the 99th percentile under arrivals.
         load_run_s: how long a run of LoadGen lasts.
+        batch_axis: of `--batch-axis`; None where the batch was found without.
+        values: of `--values`, by input; None where nothing was said.
     """
 
     engines: tuple[str, ...]
@@ -68,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None = None
     max_latency_s: float | None = None
     load_run_s: float | None = None
+    batch_axis: str | None = None
+    values: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class StudyPlan:
     Attributes:
         source: the model with every input shape known.
         reference: the engine whose outputs the others must agree with.
+        shapes: how the inputs' shapes were settled; None where that was done elsewhere.
         groups: cells that share a launch: equal in everything but the batch size, so of one lane.
     """
 
@@ -85,6 +94,7 @@ class StudyPlan:
     engines: tuple[ResolvedEngine, ...]
     reference: str
     cells: tuple[PlannedCell, ...]
+    shapes: SettledShapes | None = None
 
     @property
     def groups(self) -> list[list[PlannedCell]]:
@@ -130,7 +140,9 @@ class StudyPlan:
         return next(engine for engine in self.engines if engine.label == label)
 
 
-def make_plan(settings: Settings, source: ModelSource, engines: Sequence[ResolvedEngine]) -> StudyPlan:
+def make_plan(
+    settings: Settings, source: ModelSource, engines: Sequence[ResolvedEngine], shapes: SettledShapes | None = None
+) -> StudyPlan:
     """Lay out the study.
 
     Raises:
@@ -174,7 +186,7 @@ def make_plan(settings: Settings, source: ModelSource, engines: Sequence[Resolve
         running = sum(len(cell.arms) for cell in cells)
         settings = msgspec.structs.replace(settings, load_run_s=run_seconds(settings.max_time_s, running, load.rate))
     reference = "torch" if source.path is None else "ort[graph_optimization_level=disable]"
-    return StudyPlan(settings, source, tuple(engines), reference, cells)
+    return StudyPlan(settings, source, tuple(engines), reference, cells, shapes)
 
 
 def _has_twin(settings: Settings, batch_size: int, instances: int) -> bool:
@@ -202,15 +214,21 @@ def lanes_of(settings: Settings) -> tuple[str, ...]:
 
 
 def choose_batch_sizes(
-    given: Sequence[int] | None, fixed: int | None, *, full: bool, usual: Sequence[int] = DEFAULT_BATCH_SIZES
+    given: Sequence[int] | None,
+    fixed: int | None,
+    *,
+    full: bool,
+    usual: Sequence[int] = DEFAULT_BATCH_SIZES,
+    told: int | None = None,
 ) -> tuple[int, ...]:
     """Return the batch sizes to measure.
 
     Args:
         given: of `--batch-sizes`, or None.
-        fixed: the one that an .onnx file fixes, or None.
+        fixed: how many items a call has where an .onnx file leaves no batch open, or None.
         full: `--full` was given.
         usual: what is measured where nothing is said.
+        told: what `--input-shape` gives for the batch, or None.
 
     Raises:
         ModelError: the file fixes another one than was asked for.
@@ -219,9 +237,14 @@ def choose_batch_sizes(
     if full and given:
         raise UsageError("Expected either --full or --batch-sizes, but got both; --full means 1 to 256.")
     if fixed is None:
-        return tuple(given or (FULL_BATCH_SIZES if full else usual))
+        return tuple(given or (FULL_BATCH_SIZES if full else usual if told is None else (told,)))
     if given and list(given) != [fixed]:
         listed = ",".join(map(str, given))
+        if fixed == 1:
+            raise ModelError(
+                f"The model leaves no batch open, so that a call is one item, but --batch-sizes asks for {listed}. "
+                "Leave the option out, or say with --batch-axis which dimension is the batch."
+            )
         raise ModelError(
             f"The model's batch size is fixed at {fixed}, but --batch-sizes asks for {listed}. "
             f"Leave the option out, or export the model with a dynamic batch dimension."
@@ -242,6 +265,7 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
         f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
         f"cells    {cells}: batch size {batches} x threads {threads}{more}, {arms} arms each",
+        *(input_lines(plan.source, plan.shapes, settings.batch_sizes) if plan.shapes else ()),
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %{_tails(plan.load)}"
@@ -254,10 +278,9 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     if settings.images:
         lines.append(f"inputs   images of {settings.images}, through the model's own preprocessing")
     if any(cell.key.instances > 1 for cell in plan.cells):
-        lines.append(
-            "modes    split (instances divide a batch) and stream (each runs its own), threads x instances up to "
-            f"{settings.cpus} CPUs"
-        )
+        reason = indivisible(plan.source)
+        split = f"stream only, as a batch cannot be divided: {reason}" if reason else _BOTH_MODES
+        lines.append(f"modes    {split}; threads x instances up to {settings.cpus} CPUs")
     fakes = [engine.label for engine in plan.engines if engine.entry.fake]
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import msgspec
 
-from ortbench.models.inputs import Part
+from ortbench.models.inputs import parts_of
 from ortbench.runner import protocol
 
 
@@ -31,12 +30,6 @@ def share_items(mode: str, batch_size: int, instances: int, items: Sequence[int]
     return even_shares(batch_size, instances) if mode == "split" else (batch_size,) * instances
 
 
-def parts(items: Sequence[int]) -> list[Part]:
-    """Return consecutive parts of a batch of so many items each."""
-    ends = itertools.accumulate(items)
-    return [Part(first=end - count, items=count, of=sum(items)) for end, count in zip(ends, items, strict=True)]
-
-
 def part_requests(
     request: protocol.Prepare, mode: str, instances: int, items: Sequence[int] = ()
 ) -> list[protocol.Prepare]:
@@ -52,7 +45,7 @@ def part_requests(
         items: how many each gets, the batch in all; empty for as evenly as can be in `split`, all of it in `stream`.
     """
     if mode == "split" or items:
-        shares = parts(share_items(mode, request.batch_size, instances, items))
+        shares = parts_of(share_items(mode, request.batch_size, instances, items))
         return [msgspec.structs.replace(request, part=share) for share in shares]
     quick = msgspec.structs.replace(request, batches=(), wanted_inputs=0, limit_s=0.0)
     return [request, *[quick] * (instances - 1)]

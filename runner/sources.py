@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from ortbench.errors import ModelError, UsageError
-from ortbench.export.onnx_file import fixed_batch_size, read_signature
+from ortbench.export.onnx_file import read_signature
 from ortbench.models.catalog import CATALOG, find_model
 from ortbench.models.files import file_sha256
-from ortbench.models.inputs import load_inputs_file, resolve_shapes
-from ortbench.models.spec import ModelSource
+from ortbench.models.inputs import check_arrays, load_inputs_file
+from ortbench.models.shapes import Given, SettledShapes, settle_shapes
+from ortbench.models.spec import ModelSource, TensorSpec, has_batch
+from ortbench.models.values import ACCEPTED, read_filling
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,40 @@ class ResolvedModel:
     """A model that can be planned for.
 
     Attributes:
-        fixed_batch: the one batch size that an .onnx file allows; None where any goes.
+        source: with every shape settled but the batch.
+        shapes: how they were settled.
     """
 
     source: ModelSource
-    fixed_batch: int | None
+    shapes: SettledShapes
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """How many items a call has where no dimension is open as the batch; None where any number goes."""
+        return self.source.fixed_batch if not has_batch(self.source) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """What was said about inputs.
+
+    Attributes:
+        shapes: of `--input-shape`.
+        file: of `--inputs`, an .npz file.
+        values: of `--values`.
+        batch_axis: of `--batch-axis`.
+        batch_sizes: of `--batch-sizes`; None where it was not given.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    file: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    batch_axis: str | None = None
+    batch_sizes: Sequence[int] | None = None
 
 
 def parse_input_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Read `NAME=1x3x224x224`, once per input.
+    """Read `NAME=1x3x224x224` or `NAME=scalar`, once per input.
 
     Raises:
         UsageError: a text is not of that form, or names an input twice.
@@ -39,12 +67,32 @@ def parse_input_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for text in texts:
         # The last '=' divides: an input's name may hold one, a shape cannot.
         name, _, sizes = text.rpartition("=")
-        if not name or not re.fullmatch(r"[1-9][0-9]*(x[1-9][0-9]*)*", sizes):
+        if not name or not re.fullmatch(r"scalar|[0-9]+(x[0-9]+)*", sizes):
             raise UsageError(f"Expected --input-shape NAME=1x3x224x224, but got '{text}'.")
         if name in shapes:
             raise UsageError(f"Expected --input-shape once for each input, but '{name}' is there twice.")
-        shapes[name] = tuple(int(size) for size in sizes.split("x"))
+        shapes[name] = () if sizes == "scalar" else tuple(int(size) for size in sizes.split("x"))
     return shapes
+
+
+def parse_values(given: Sequence[str] | Mapping[str, object]) -> dict[str, str]:
+    """Read `NAME=SPEC`, once per input; or a mapping of names to what is meant, as Python has it.
+
+    Raises:
+        UsageError: a text is not of that form, or names an input twice.
+    """
+    if isinstance(given, Mapping):
+        return {name: str(value) for name, value in given.items()}
+    values: dict[str, str] = {}
+    for text in given:
+        # The first '=' divides: a text may hold one.
+        name, divider, spec = text.partition("=")
+        if not name or not divider:
+            raise UsageError(f"Expected --values NAME=SPEC, SPEC being {ACCEPTED}, but got '{text}'.")
+        if name in values:
+            raise UsageError(f"Expected --values once for each input, but '{name}' is there twice.")
+        values[name] = spec
+    return values
 
 
 def is_file(model: str) -> bool:
@@ -52,27 +100,22 @@ def is_file(model: str) -> bool:
     return model not in CATALOG and (model.endswith(".onnx") or "/" in model or Path(model).exists())
 
 
-def resolve_model(
-    model: str, weights: str | None, seed: int, shapes: Mapping[str, tuple[int, ...]], inputs: str | None
-) -> ResolvedModel:
-    """Find the model in the catalog or read its file, and settle every input's shape.
+def resolve_model(model: str, weights: str | None, seed: int, options: InputOptions) -> ResolvedModel:
+    """Find the model in the catalog or read its file, and settle every input's shape and what it is filled with.
 
     Args:
         model: catalog name or path.
         weights: `random`, `pretrained` or a path; None where it was not given.
         seed: of weights and inputs.
-        shapes: of `--input-shape`.
-        inputs: of `--inputs`.
+        options: what was said about inputs.
 
     Raises:
         ModelError: the model, its weights or its inputs are not usable.
     """
-    arrays = load_inputs_file(Path(inputs)) if inputs else {}
-    inputs_file = str(Path(inputs).absolute()) if inputs else None
+    inputs_file = str(Path(options.file).absolute()) if options.file else None
     if not is_file(model):
         _check_weights(model, weights)
-        source = find_model(model).source(weights or "random", seed, inputs_file)
-        return ResolvedModel(_with_shapes(source, shapes, arrays), None)
+        return _settle(find_model(model).source(weights or "random", seed, inputs_file), options)
     if weights is not None:
         raise ModelError(f"--weights goes with a catalog model; '{model}' brings its own weights.")
     path = Path(model)
@@ -86,13 +129,33 @@ def resolve_model(
         outputs=outputs,
         inputs_file=inputs_file,
     )
-    return ResolvedModel(_with_shapes(source, shapes, arrays), fixed_batch_size(declared))
+    return _settle(source, options)
 
 
-def _with_shapes(
-    source: ModelSource, shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, object]
-) -> ModelSource:
-    return msgspec.structs.replace(source, inputs=resolve_shapes(source.inputs, shapes, arrays))  # type: ignore[arg-type]
+def _settle(source: ModelSource, options: InputOptions) -> ResolvedModel:
+    arrays = load_inputs_file(Path(options.file)) if options.file else {}
+    check_arrays(source.inputs, arrays, options.values)
+    given = Given(
+        shapes=options.shapes,
+        arrays={name: np.shape(array) for name, array in arrays.items()},
+        batch_sizes=options.batch_sizes,
+        batch_axis=options.batch_axis,
+    )
+    settled = settle_shapes(source.inputs, source.outputs, given)
+    inputs = tuple(_with_values(spec, options.values, filed=spec.name in arrays) for spec in settled.inputs)
+    source = msgspec.structs.replace(
+        source, inputs=inputs, outputs=settled.outputs, fixed_batch=settled.batch.size or 1
+    )
+    return ResolvedModel(source, settled)
+
+
+def _with_values(spec: TensorSpec, values: Mapping[str, str], *, filed: bool) -> TensorSpec:
+    """Return an input with what it is filled with, once it is known that it can be."""
+    if filed:
+        return spec
+    spec = msgspec.structs.replace(spec, values=values.get(spec.name, spec.values))
+    read_filling(spec.name, spec.dtype, spec.values)
+    return spec
 
 
 def given_files_sha256(source: ModelSource) -> dict[str, str]:

@@ -79,6 +79,20 @@ def compare(
         str | None,
         typer.Option(help="An .npz file with one array for each input; or an image, or a folder of images (jpg, png)."),
     ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=SPEC, once for each input that seeded values do not suit: a number, 0..255, normal, ones, "
+            "zeros, or the text of an input of text.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_axis: Annotated[
+        str | None,
+        typer.Option(
+            help="Which dimension is the batch: its name, INPUT:AXIS for one without, or none.", show_default=False
+        ),
+    ] = None,
     reference: Annotated[
         str, typer.Option(help="What outputs are compared with: the model in fp32, or in float64.")
     ] = "fp32",
@@ -153,7 +167,7 @@ def compare(
     fields = read_study(Path(study or against or "")) if study or against else {}
     typed = {name: value for name, value in context.params.items() if _is_typed(context, name)}
     fields |= {name: value for name, value in typed.items() if name in CompareRequest.__dataclass_fields__}
-    fields["input_shape"] = tuple(fields.get("input_shape") or ())
+    fields |= {name: tuple(fields.get(name) or ()) for name in ("input_shape", "values")}
     request = CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
     status = compare_and_show(
         request, against=against, dry_run=dry_run, charts=not no_charts, quiet=quiet, as_json=as_json

@@ -65,6 +65,20 @@ def tune(
         str | None,
         typer.Option(help="An .npz file with one array for each input; or an image, or a folder of images (jpg, png)."),
     ] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=SPEC, once for each input that seeded values do not suit: a number, 0..255, normal, ones, "
+            "zeros, or the text of an input of text.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_axis: Annotated[
+        str | None,
+        typer.Option(
+            help="Which dimension is the batch: its name, INPUT:AXIS for one without, or none.", show_default=False
+        ),
+    ] = None,
     reference: Annotated[
         str, typer.Option(help="What outputs are compared with: the model in fp32, or in float64.")
     ] = "fp32",
@@ -100,6 +114,8 @@ def tune(
         max_time=max_time,
         input_shape=tuple(input_shape or ()),
         inputs=inputs,
+        values=tuple(values or ()),
+        batch_axis=batch_axis,
         reference=reference,
         seed=seed,
         allocators=allocators,

@@ -108,7 +108,7 @@ def test_more_sessions_than_threads_and_batches_that_cannot_be_divided_are_refus
     fixed = msgspec.structs.replace(request_of(model_file, 2), source=source_of(model_file, batch=4))
     with pytest.raises(ArmError) as caught:
         OrtSessionsEngine().load(fixed)
-    assert str(caught.value) == "the model leaves no batch size open, so that sessions have nothing to divide"
+    assert str(caught.value) == "sessions have nothing to divide: the model has no open batch"
 
 
 @pytest.mark.parametrize(

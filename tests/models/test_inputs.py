@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.errors import InputShapeError, ModelError
-from ortbench.models.inputs import distinct_inputs, load_inputs_file, make_inputs, resolve_shapes
+from ortbench.models.inputs import (
+    Arrays,
+    Part,
+    check_arrays,
+    distinct_inputs,
+    drawn_switches,
+    indivisible,
+    load_inputs_file,
+    make_inputs,
+    take_part,
+)
 from ortbench.models.spec import ModelSource, TensorSpec
 
 IMAGE = TensorSpec("image", ("batch", 3, 4, 4))
@@ -58,75 +68,101 @@ def test_an_input_without_a_batch_is_taken_whole_from_a_file(tmp_path: Path) -> 
     assert made["x"].shape == (3, 2)
 
 
-def test_a_symbol_that_one_input_settles_is_settled_in_all() -> None:
-    inputs = (TensorSpec("a", ("batch", "length")), TensorSpec("b", ("batch", "length", 2)))
-    resolved = resolve_shapes(inputs, {"a": (1, 7)}, {})
-    assert [spec.shape for spec in resolved] == [("batch", 7), ("batch", 7, 2)]
-
-
-def test_a_shape_of_unknown_rank_is_taken_whole() -> None:
-    assert resolve_shapes((TensorSpec("a", ("...",)),), {"a": (1, 3, 8)}, {})[0].shape == ("batch", 3, 8)
-
-
 @pytest.mark.parametrize(
-    ("inputs", "shapes", "arrays", "message"),
+    ("arrays", "values", "message"),
     [
         (
-            (TensorSpec("a", ("batch", "length")),),
-            {},
-            {},
-            "Input 'a' has the shape batchxlength, and nothing says what length is. "
-            "Give --input-shape a=1xlength or --inputs FILE.npz.",
-        ),
-        (
-            (TensorSpec("a", ("...",)),),
-            {},
-            {},
-            "Input 'a' has the shape ..., and nothing says what ... is. "
-            "Give --input-shape a=1x3x224x224 or --inputs FILE.npz.",
-        ),
-        (
-            (IMAGE,),
-            {"image": (1, 3, 5, 4)},
-            {},
-            "--input-shape gives 'image' the shape 1x3x5x4, but the model wants batchx3x4x4.",
-        ),
-        (
-            (IMAGE,),
-            {"image": (1, 3, 4)},
-            {},
-            "--input-shape gives 'image' the shape 1x3x4, but the model wants batchx3x4x4.",
-        ),
-        ((IMAGE,), {"picture": (1,)}, {}, "--input-shape names 'picture', but the model's inputs are [image]."),
-        (
-            (IMAGE, TensorSpec("mask", ("batch",))),
-            {},
             {"image": np.zeros((1, 3, 4, 4), np.float32)},
+            {},
             "--inputs lacks [mask]; the model's inputs are [image, mask].",
         ),
+        ({"picture": np.zeros(1)}, {}, "--inputs names 'picture', but the model's inputs are [image, mask]."),
+        ({}, {"sr": "1"}, "--values names 'sr', but the model's inputs are [image, mask]."),
         (
-            (IMAGE,),
+            {"image": np.zeros((1, 3, 4, 4)), "mask": np.zeros(1, np.float32)},
             {},
-            {"image": np.zeros((1, 3, 4, 4))},
             "--inputs gives 'image' as float64, but the model wants float32.",
         ),
         (
-            (TensorSpec("a", ("batch", "n")), TensorSpec("b", ("batch", "n"))),
-            {"a": (1, 2), "b": (1, 3)},
+            {"image": np.zeros((1, 3, 4, 4), np.float32), "mask": np.array(["a"])},
             {},
-            "--input-shape gives 'b' the shape 1x3, but the model wants batchx2.",
+            "--inputs gives 'mask' as str, but the model wants float32.",
+        ),
+        (
+            {"mask": np.zeros(1, np.float32)},
+            {"mask": "1", "image": "0"},
+            "--values and --inputs both say what 'mask' is; leave one of them out.",
         ),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(
-    inputs: tuple[TensorSpec, ...],
-    shapes: dict[str, tuple[int, ...]],
-    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]],
-    message: str,
+def test_arrays_and_values_that_do_not_fit_are_refused(
+    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]], values: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InputShapeError) as caught:
-        resolve_shapes(inputs, shapes, arrays)
+        check_arrays((IMAGE, TensorSpec("mask", ("batch",))), arrays, values)
     assert str(caught.value) == message
+
+
+def test_values_fill_what_a_file_leaves_out(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=np.zeros((5, 2), np.float32))
+    inputs = (TensorSpec("x", ("batch", 2)), TensorSpec("sr", (), "int64", "16000"))
+    check_arrays(inputs, load_inputs_file(tmp_path / "in.npz"), {"sr": "16000"})
+    of_file = source(*inputs, inputs_file=str(tmp_path / "in.npz"))
+    assert make_inputs(of_file, 2)["sr"] == 16000
+    assert distinct_inputs(of_file, 2, 64) == 5
+
+
+def test_bytes_of_a_file_are_text(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", x=np.array(["grün".encode()]))
+    assert load_inputs_file(tmp_path / "in.npz")["x"].tolist() == ["grün"]
+
+
+def test_what_chooses_a_branch_is_the_same_at_every_batch_size_and_in_every_batch() -> None:
+    inputs = (TensorSpec("x", ("batch", 3)), TensorSpec("flag", (1,), "bool"), TensorSpec("sr", (), "int64"))
+    seen = []
+    for seed in range(8):
+        of_seed = source(*inputs, seed=seed)
+        made = [make_inputs(of_seed, size, index) for size in (1, 4, 16) for index in (0, 1)]
+        assert len({(bool(one["flag"][0]), int(one["sr"])) for one in made}) == 1
+        drawn = drawn_switches(of_seed)
+        assert drawn["flag"][0] == made[0]["flag"][0]
+        seen.append(bool(drawn["flag"][0]))
+    assert set(seen) == {True, False}
+
+
+def test_what_was_told_or_belongs_to_items_was_not_drawn_as_a_choice() -> None:
+    inputs = (TensorSpec("flag", ("batch",), "bool"), TensorSpec("sr", (), "int64", "8000"), TensorSpec("t", (2,)))
+    assert drawn_switches(source(*inputs)) == {}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "reason"),
+    [
+        ([("batch", 3)], [("batch", 2)], None),
+        ([("batch", 3)], [("?y_0", 2)], None),
+        ([("batch", 3)], [("...",)], None),
+        ([("batch", 3)], [("batch", "num_dets"), ()], None),
+        ([(4, 3)], [(4, 2)], "the model has no open batch"),
+        ([("batch", "batch")], [("batch",)], "the input 'i0' has the batch on two axes"),
+        ([("batch", 3)], [("num_dets", 7)], "the output 'o0' (num_detsx7) is not of the batch"),
+    ],
+)
+def test_a_batch_is_divided_only_where_outputs_can_be_joined(
+    inputs: list[tuple[int | str, ...]], outputs: list[tuple[int | str, ...]], reason: str | None
+) -> None:
+    model = ModelSource(
+        name="m",
+        inputs=tuple(TensorSpec(f"i{number}", shape) for number, shape in enumerate(inputs)),
+        outputs=tuple(TensorSpec(f"o{number}", shape) for number, shape in enumerate(outputs)),
+    )
+    assert indivisible(model) == reason
+
+
+def test_an_output_with_a_name_of_its_own_is_not_the_batch_whatever_its_length() -> None:
+    specs = (TensorSpec("dets", ("num_dets", 3)), TensorSpec("y", ("?y_0", 3)))
+    arrays: Arrays = {"dets": np.zeros((4, 3)), "y": np.zeros((4, 3))}
+    taken = take_part(arrays, specs, Part(first=0, items=2, of=4))
+    assert (taken["dets"].shape, taken["y"].shape) == ((4, 3), (2, 3))
 
 
 def test_a_missing_inputs_file_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ortbench.runner.planning import (
     describe_plan,
     make_plan,
 )
-from ortbench.runner.sources import is_file, parse_input_shapes
+from ortbench.runner.sources import is_file, parse_input_shapes, parse_values
 
 
 def plan(engines: str = "torch,ort", threads: tuple[int, ...] = (1, 2), precision: str = "fp32") -> StudyPlan:
@@ -73,8 +73,12 @@ def test_the_default_batch_sizes_give_way_to_what_is_given_and_to_a_fixed_one() 
     assert choose_batch_sizes(None, 3, full=False) == (3,)
     assert choose_batch_sizes(None, 3, full=True) == (3,)
     assert choose_batch_sizes([3], 3, full=False) == (3,)
+    assert choose_batch_sizes(None, None, full=False, told=100) == (100,)
+    assert choose_batch_sizes([1, 100], None, full=False, told=100) == (1, 100)
     with pytest.raises(ModelError):
         choose_batch_sizes([1, 3], 3, full=False)
+    with pytest.raises(ModelError, match=r"leaves no batch open.*--batch-axis"):
+        choose_batch_sizes([4], 1, full=False)
 
 
 def test_the_plan_says_what_and_how_long() -> None:
@@ -95,12 +99,23 @@ def test_a_path_is_told_from_a_name(model: str, file: bool) -> None:
 
 
 def test_input_shapes_are_read_by_name() -> None:
-    assert parse_input_shapes(["a=1x3", "odd=name=2"]) == {"a": (1, 3), "odd=name": (2,)}
-    for wrong in ("a", "a=", "=1x2", "a=0x2", "a=1xx2", "a=1,2"):
+    given = ["a=1x3", "odd=name=2", "empty=1x0", "number=scalar"]
+    assert parse_input_shapes(given) == {"a": (1, 3), "odd=name": (2,), "empty": (1, 0), "number": ()}
+    for wrong in ("a", "a=", "=1x2", "a=-1x2", "a=1xx2", "a=1,2"):
         with pytest.raises(UsageError):
             parse_input_shapes([wrong])
     with pytest.raises(UsageError, match="'a' is there twice"):
         parse_input_shapes(["a=1", "a=2"])
+
+
+def test_values_are_read_by_name() -> None:
+    assert parse_values(["sr=16000", "text=a=b", "empty="]) == {"sr": "16000", "text": "a=b", "empty": ""}
+    assert parse_values({"sr": 16000, "flag": True}) == {"sr": "16000", "flag": "True"}
+    for wrong in ("a", "=1"):
+        with pytest.raises(UsageError, match="Expected --values NAME=SPEC"):
+            parse_values([wrong])
+    with pytest.raises(UsageError, match="'a' is there twice"):
+        parse_values(["a=1", "a=2"])
 
 
 def test_each_lane_has_its_own_cells_launches_and_artifacts() -> None:

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.models.inputs import Arrays, Part, make_inputs, take_part
+from ortbench.models.inputs import parts_of as parts
 from ortbench.models.spec import ModelSource, TensorSpec
 from ortbench.runner import protocol
-from ortbench.runner.sharing import even_shares, part_requests, parts
+from ortbench.runner.sharing import even_shares, part_requests
 
 REQUEST = protocol.Prepare(
     batch_size=5, reference_path="a.npz", reference="torch", batches=("a.npz", "b.npz"), wanted_inputs=64, limit_s=5.0
