@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
-from ortbench.engines.ort_sessions import join_outputs, share_batch
+from ortbench.engines.ort_sessions import check_undivided, join_outputs, share_batch
 from ortbench.errors import ArmError
 from ortbench.models.files import remembered_sha256
 from ortbench.models.inputs import indivisible, parts_of, take_part
@@ -90,7 +90,7 @@ class OpenVinoEngine(Engine):
                 )
             # Another batch of the same size needs no compiling.
             if shapes != self._shapes:
-                self._model.reshape(shapes)
+                self._reshape(shapes)
                 self._compile()
                 self._shapes = shapes
         self._requests = []
@@ -128,6 +128,7 @@ class OpenVinoEngine(Engine):
         parts = [
             {name: np.array(request.get_tensor(name).data) for name in self._outputs} for request in self._requests
         ]
+        check_undivided(self._request.source, parts, self._items)
         return join_outputs(self._request.source, parts, self._items)
 
     def evidence(self) -> Evidence:
@@ -144,6 +145,15 @@ class OpenVinoEngine(Engine):
             layout="NCHW",
             artifact_sha256=remembered_sha256(Path(str(self._request.artifact))),
         )
+
+    def _reshape(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        try:
+            self._model.reshape(shapes)
+        except RuntimeError as error:
+            # A branch that is never taken must fit these shapes too, once they are fixed.
+            raise ArmError(
+                f"OpenVINO cannot fix the model's shapes, which openvino[dynamic=true] leaves open: {error}"
+            ) from error
 
     def _compile(self) -> None:
         config: dict[str, Any] = {

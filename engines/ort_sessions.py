@@ -95,6 +95,7 @@ class OrtSessionsEngine(Engine):
     def outputs(self) -> Arrays | None:
         """Return the shares' outputs, joined again."""
         parts = [engine.outputs() or {} for engine in (self._first, *self._others)]
+        check_undivided(self._request.source, parts, self._items)
         return join_outputs(self._request.source, parts, self._items)
 
     def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
@@ -177,25 +178,34 @@ def share_batch(source: ModelSource, inputs: Arrays, sessions: int) -> list[int]
 
 
 def join_outputs(source: ModelSource, parts: Sequence[Arrays], items: Sequence[int]) -> Arrays:
-    """Return the outputs of a whole batch from those of its parts; what has no batch must be the same in all of them.
-
-    Raises:
-        ArmError: an output is not of the batch and depends on it.
-    """
+    """Return the outputs of a whole batch from those of its parts; what has no batch is the first part's."""
     if len(parts) == 1:
         return parts[0]
-    shapes = {spec.name: spec.shape for spec in source.outputs}
     joined: dict[str, NDArray[np.generic]] = {}
     for name, array in parts[0].items():
-        declared, arrays = shapes.get(name, (UNKNOWN_RANK,)), [part[name] for part in parts]
-        axes = {batch_axis(declared, np.shape(own), count) for own, count in zip(arrays, items, strict=True)}
-        if axes == {None} or len(axes) > 1:
-            if any(not np.array_equal(array, other, equal_nan=array.dtype.kind in "fc") for other in arrays[1:]):
-                raise ArmError(f"a batch cannot be divided: the output '{name}' is not of the batch and depends on it")
-            joined[name] = array
-        else:
-            joined[name] = np.concatenate(arrays, axes.pop())
+        axis = _common_axis(source, name, parts, items)
+        joined[name] = array if axis is None else np.concatenate([part[name] for part in parts], axis)
     return joined
+
+
+def check_undivided(source: ModelSource, parts: Sequence[Arrays], items: Sequence[int]) -> None:
+    """Refuse to join parts where an output that has no batch is not the same in all of them.
+
+    Raises:
+        ArmError: it depends on the items, so that no batch of this model can be divided.
+    """
+    for name, array in parts[0].items():
+        if _common_axis(source, name, parts, items) is not None:
+            continue
+        if any(not np.array_equal(array, part[name], equal_nan=array.dtype.kind in "fc") for part in parts[1:]):
+            raise ArmError(f"a batch cannot be divided: the output '{name}' is not of the batch and depends on it")
+
+
+def _common_axis(source: ModelSource, name: str, parts: Sequence[Arrays], items: Sequence[int]) -> int | None:
+    """Return the axis of an output that is the batch in every part; None where there is none."""
+    declared = next((spec.shape for spec in source.outputs if spec.name == name), (UNKNOWN_RANK,))
+    axes = {batch_axis(declared, np.shape(part[name]), count) for part, count in zip(parts, items, strict=True)}
+    return axes.pop() if len(axes) == 1 else None
 
 
 def own_cpus() -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -81,7 +82,9 @@ def test_a_shared_weight_is_read_once_and_what_is_constant_is_no_work() -> None:
 
 def test_a_fixed_batch_counts_for_its_items() -> None:
     made = model([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [4, 8]}, {"w": [8, 2]})
-    assert count_model(made, source(x=(4, 8))) == tally(2 * 8 * 2, 16, 8 + 2)
+    four = msgspec.structs.replace(source(x=(4, 8)), fixed_batch=4)
+    assert count_model(made, four) == tally(2 * 8 * 2, 16, 8 + 2)
+    assert count_model(made, source(x=(4, 8))).flops_per_item == 4 * 2 * 8 * 2, "where nobody says that it is the batch"
 
 
 def test_open_dimensions_are_what_the_study_settled() -> None:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from ortbench.engines.base import Arrays, LoadRequest, OperatorTime, OptionValue, SessionPlace
 from ortbench.engines.helper_thread import HelperThread
-from ortbench.engines.ort_sessions import OrtSessionsEngine, divide_cpus, even_parts, join_outputs, share_batch
+from ortbench.engines.ort_sessions import (
+    OrtSessionsEngine,
+    check_undivided,
+    divide_cpus,
+    even_parts,
+    join_outputs,
+    share_batch,
+)
 from ortbench.engines.profiling import mean_of
 from ortbench.engines.registry import resolve_engines
 from ortbench.errors import ArmError, EngineSpecError
@@ -155,6 +162,20 @@ def test_only_what_has_a_batch_is_divided_and_joined() -> None:
     joined = join_outputs(source, parts, [2, 1])
     np.testing.assert_array_equal(joined["y"], whole)
     np.testing.assert_array_equal(joined["total"], np.ones(2))
+    check_undivided(source, [parts[0], {"total": np.ones(2), "y": whole[:, 2:]}], [2, 1])
+    with pytest.raises(ArmError) as caught:
+        check_undivided(source, parts, [2, 1])
+    assert str(caught.value) == "a batch cannot be divided: the output 'total' is not of the batch and depends on it"
+
+
+def test_a_nameless_output_is_joined_only_where_every_part_has_its_items() -> None:
+    source = ModelSource(
+        name="m", inputs=(TensorSpec("x", ("batch", 3)),), outputs=(TensorSpec("dets", ("?dets_0", 3)),)
+    )
+    joined = join_outputs(source, [{"dets": np.zeros((2, 3))}, {"dets": np.zeros((2, 3))}], [2, 2])
+    assert joined["dets"].shape == (4, 3)
+    with pytest.raises(ArmError, match="the output 'dets' is not of the batch"):
+        check_undivided(source, [{"dets": np.zeros((2, 3))}, {"dets": np.zeros((5, 3))}], [2, 2])
 
 
 def test_a_helper_works_beside_its_caller_and_passes_errors_on() -> None:

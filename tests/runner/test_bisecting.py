@@ -15,13 +15,12 @@ from ortbench.engines.onnx_graph import graph_nodes, load_graph
 from ortbench.engines.pytorch import TorchEngine
 from ortbench.engines.torchscript import TorchScriptEngine
 from ortbench.errors import ArmError
-from ortbench.export.onnx_file import read_signature
 from ortbench.models.catalog import find_model
 from ortbench.models.inputs import make_inputs
 from ortbench.models.parity import FP32
-from ortbench.models.spec import ModelSource
 from ortbench.runner import job_messages
 from ortbench.runner.bisecting import _Probe, bisect, first_layer
+from ortbench.runner.sources import InputOptions, resolve_model
 
 
 def residual(path: Path, blocks: int = 3) -> Path:
@@ -45,8 +44,7 @@ def residual(path: Path, blocks: int = 3) -> Path:
 def question(
     path: Path, folder: Path, engine: str = "scripted", limit_s: float = 60, **options: str
 ) -> job_messages.Bisect:
-    inputs, outputs = read_signature(path)
-    source = ModelSource(name="m", path=str(path), inputs=inputs, outputs=outputs)
+    source = resolve_model(str(path), None, 0, InputOptions()).source
     load = LoadRequest(source=source, artifact=str(path), target="cpu", threads=1, options=dict(options))
     return job_messages.Bisect(
         engine=engine, request=load, batch_size=2, index=1, tolerance=FP32, limit_s=limit_s, scratch=str(folder)
