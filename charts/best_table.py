@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
+from ortbench.charts.console import print_line
 from ortbench.charts.report_tables import Cell, ReportTable, TableRow
 from ortbench.results.best_rows import headings, objectives, rows, sentences, title
 from ortbench.results.summary import Summary
@@ -20,7 +20,7 @@ def print_best(summary: Summary, console: Console) -> None:
     for objective in objectives(summary):
         console.print(_terminal_table(summary, objective))
         for sentence in sentences(summary, objective):
-            console.print(Text(f"note: {sentence}"), soft_wrap=True)
+            print_line(console, f"note: {sentence}")
 
 
 def best_tables(summary: Summary) -> list[ReportTable]:

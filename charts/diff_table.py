@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ortbench.charts.console import print_line
 from ortbench.results.diff import ArmDiff, CellDiff, Change, RunDiff, Unmatched
 from ortbench.results.history import Figures, History, HistoryRun
 from ortbench.results.schema import CellKey
@@ -27,7 +28,7 @@ def print_diff(diff: RunDiff, console: Console) -> None:
     """Print the table, then what else differs, then all verdicts in one line."""
     console.print(build_diff_table(diff))
     for line in [*diff_lines(diff), conclusion(diff.cells)]:
-        console.print(Text(line), soft_wrap=True)
+        print_line(console, line)
 
 
 def build_diff_table(diff: RunDiff) -> Table:
@@ -80,9 +81,9 @@ def print_history(history: History, console: Console) -> None:
     """Print the table, then the notes."""
     console.print(build_history_table(history))
     if any(run.other_machine for run in history.runs):
-        console.print(Text("*: on another machine than the newest run, not to be compared with it"), soft_wrap=True)
+        print_line(console, "*: on another machine than the newest run, not to be compared with it")
     for note in history.notes:
-        console.print(Text(f"note: {note}"), soft_wrap=True)
+        print_line(console, f"note: {note}")
 
 
 def build_history_table(history: History) -> Table:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ortbench.charts.console import print_line
 from ortbench.charts.explain_rows import Grid, class_grid, operator_grid, placement_grid, sentences
 from ortbench.results.explanation import Explanation
 
@@ -30,9 +31,9 @@ def print_explanation(explanation: Explanation, console: Console, folder: Path) 
         console.print(build_grid(class_grid(explanation)))
         console.print(build_grid(operator_grid(explanation)))
     for line in sentences(explanation):
-        console.print(Text(line), soft_wrap=True)
+        print_line(console, line)
     if not any(engine.profile for engine in explanation.engines):
-        console.print(Text(how_to_profile(explanation, folder)), soft_wrap=True)
+        print_line(console, how_to_profile(explanation, folder))
 
 
 def how_to_profile(explanation: Explanation, folder: Path) -> str:
@@ -46,7 +47,7 @@ def how_to_profile(explanation: Explanation, folder: Path) -> str:
 
 def build_grid(grid: Grid, *, numbers: bool = True) -> Table:
     """Return a table of a grid; where it holds `numbers`, columns of figures stand to the right."""
-    table = Table(box=SIMPLE_HEAD, title=grid.title, title_justify="left")
+    table = Table(box=SIMPLE_HEAD, title=Text(grid.title), title_justify="left")
     for index, heading in enumerate(grid.headings):
         figures = numbers and any(row[index].key is not None for row in grid.rows if len(row) > index)
         table.add_column(Text(heading), justify="right" if figures else "left")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ortbench.charts.best_table import print_best
 from ortbench.charts.elasticity_words import elasticity_sentences
+from ortbench.charts.console import print_line
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
@@ -19,8 +20,6 @@ from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
 from ortbench.units import format_significant, quantity
 
-# A pipe has no width; wide enough that no row of a usual study is folded.
-_PIPE_WIDTH = 180
 _STYLES = {"faster": "green", "slower": "red"}
 _OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator": "default", "load": ""}
 
@@ -32,13 +31,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     if any(arm.cold for cell in summary.cells for arm in cell.arms):
         console.print(build_cold_table(summary))
     for line in footer(summary):
-        console.print(Text(line), soft_wrap=True)
-
-
-def answer_console(*, stderr: bool = False) -> Console:
-    """Return a console that never folds a table because its output goes into a file."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+        print_line(console, line)
 
 
 def build_table(summary: Summary) -> Table:
@@ -102,9 +95,9 @@ def _extras(summary: Summary) -> list[str]:
     return [name for name, usual in plain.items() if any(getattr(cell, name) != usual for cell in summary.cells)]
 
 
-def _folded(heading: str) -> str:
+def _folded(heading: str) -> Text:
     """Break a heading where its words do not fit beside the others: figures are narrower."""
-    return heading.replace(" ", "\n", 1).replace("/s", "\n/s")
+    return Text(heading.replace(" ", "\n", 1).replace("/s", "\n/s"))
 
 
 def build_cold_table(summary: Summary) -> Table:

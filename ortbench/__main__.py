@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
+import contextlib
 import signal
 import sys
 from types import FrameType
@@ -14,29 +13,30 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line and exit with its status."""
     try:
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), _interrupt)
-        write_anything()
+        _take_signals()
+        from ortbench.streams import open_missing_streams
+
+        open_missing_streams()
         from ortbench.cli import run
 
         status = run(sys.argv[1:])
-        sys.stdout.flush()
     except KeyboardInterrupt:
         status = INTERRUPTED
-        print("Interrupted.", file=sys.stderr)  # noqa: T201 - rich may not be imported yet
-    except BrokenPipeError:
-        # Whoever read the answer stopped reading, as `| head` does; nothing more can be said there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = 0
+        # Whatever was interrupted, the streams may be anything.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            print("Interrupted.", file=sys.stderr, flush=True)  # noqa: T201 - before the streams were guarded, or after
     sys.exit(status)
 
 
-def write_anything() -> None:
-    """Let what a console's encoding lacks be replaced there: a name must not end a study that was measured."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+def _take_signals() -> None:
+    """Let the signals that end a program do so in order, as Ctrl-C does.
+
+    One that is ignored stays so: `nohup` and a shell's background jobs ask for it.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import traceback
 from typing import Annotated
 
@@ -10,8 +10,11 @@ import typer
 
 import ortbench
 from ortbench.commands import gates, looking, machine, measuring, planning, runs, tuning
-from ortbench.commands.answering import DONE, WRONG_USAGE, print_answer
+from ortbench.commands.answering import DONE, INCOMPLETE
 from ortbench.errors import INTERNAL, OrtbenchError
+from ortbench.faults import fault_sentences
+from ortbench.streams import answer_lines, guarded_streams, say, undelivered
+from ortbench.surroundings import surroundings_error
 
 app = typer.Typer(
     name="ortbench",
@@ -29,30 +32,60 @@ def run(arguments: list[str]) -> int:
     # --debug may stand anywhere; it belongs to the program, not to a command.
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    with guarded_streams() as (output, _):
+        status = _run(arguments, debug=debug)
+        if lost := undelivered(output):
+            say(f"Error: the answer could not be printed: {lost}.")
+            status = status or INCOMPLETE
+    return status
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
     try:
         app(args=arguments, prog_name="ortbench")
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else WRONG_USAGE
-    except OrtbenchError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"Error: {error}", file=sys.stderr)  # noqa: T201 - the one message, on standard error
-        return error.exit_code
+        fault = _fault_behind(stop)
+        if fault is None:
+            return stop.code if isinstance(stop.code, int) else DONE
+        return _tell(fault, debug=debug)
     except Exception as error:  # noqa: BLE001 - the last resort: still one message
-        if debug:
-            traceback.print_exc()
-        name = type(error).__name__
-        print(  # noqa: T201
-            f"Error: ortbench itself failed: {name}: {error}. Run it again with --debug and report the traceback.",
-            file=sys.stderr,
-        )
-        return INTERNAL
+        return _tell(error, debug=debug)
     return DONE
+
+
+def _tell(error: BaseException, *, debug: bool) -> int:
+    """Say what went wrong in one line, and return the exit status that goes with it."""
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, OSError):
+        error = surroundings_error(error) or error
+    if isinstance(error, OrtbenchError):
+        say(f"Error: {error}")
+        return error.exit_code
+    say(f"Error: {fault_sentences(error)}")
+    return INTERNAL
+
+
+def _fault_behind(stop: SystemExit) -> BaseException | None:
+    """Return the fault that ended the program as if it were done; None where typer ended it in order.
+
+    Typer ends without a word where a pipe breaks, or where a file that is no input ends too early. Any library may
+    end the program, too.
+    """
+    cause = stop.__context__
+    if isinstance(cause, typer.Abort):
+        return cause.__cause__ if isinstance(cause.__cause__, EOFError) else None
+    in_order = hasattr(cause, "exit_code") or _COMPLETION in os.environ
+    return None if in_order else cause or stop
+
+
+# Set by a shell that asks for completions: typer answers and ends at once.
+_COMPLETION = "_ORTBENCH_COMPLETE"
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print_answer(f"ortbench {ortbench.__version__}")
+        answer_lines([f"ortbench {ortbench.__version__}"])
         raise typer.Exit(DONE)
 
 

@@ -6,11 +6,12 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from ortbench.charts.table import answer_console, build_table
+from ortbench.charts.console import answer_console, print_line
+from ortbench.charts.table import build_table
 from ortbench.results.schema import ArmKey, RoundRecord
 from ortbench.results.summary import Summary, arm_label
 from ortbench.units import format_clock, format_significant
@@ -52,7 +53,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Print one line, above the live table if there is one."""
         if not self._quiet:
-            self._console.print(Text(text), soft_wrap=True)
+            print_line(self._console, text)
 
     def progress(self, study: Watched) -> None:
         """Show the figures so far, if it is time to."""
@@ -107,8 +108,3 @@ def provisional_line(summary: Summary, cell_id: str) -> str:
             label = arm_label(ArmKey(arm.engine, arm.twin))
             parts.append(f"{label} {format_significant(arm.latency_ms.median)} ms{ratio}")
     return f"{cell.place}: {', '.join(parts)}"
-
-
-def error_console() -> Console:
-    """Return the console for messages."""
-    return answer_console(stderr=True)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import msgspec
 
 from ortbench import api, products
+from ortbench.charts.console import answer_console
 from ortbench.charts.diff_table import print_diff
 from ortbench.charts.explain_table import print_explanation
-from ortbench.charts.table import answer_console, print_summary
+from ortbench.charts.table import print_summary
 from ortbench.comparison import CompareRequest, Comparison
 from ortbench.errors import OrtbenchError, UsageError
+from ortbench.faults import faults_logged_in
 from ortbench.progress import Progress
 from ortbench.results.change import change_between
 from ortbench.results.diff import RunDiff
 from ortbench.results.schema import Run
 from ortbench.results.study import Results, load_results
+from ortbench.runner.planning import Settings
+from ortbench.streams import answer_folder, answer_json, answer_lines, say
 from ortbench.units import format_seconds
 
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
@@ -39,38 +42,46 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
     """
     # What is no result is refused before anything is measured.
     old = load_results(Path(against)) if against else None
-    planned = api.plan_comparison(request, _ignore if quiet else _tell, make_environments=not dry_run)
+    planned = api.plan_comparison(request, _ignore if quiet else say, make_environments=not dry_run)
     lines = [*api.plan_lines(planned.plan), *(f"making   {line}" for line in planned.available.to_make)]
     lines.append(f"results  {planned.folder}")
     if dry_run:
-        _answer(json.dumps(msgspec.to_builtins(planned.plan.settings), indent=2) if as_json else "\n".join(lines))
+        _answer_plan(planned.plan.settings, lines, as_json=as_json)
         return DONE
     with Progress(planned.plan.settings.max_time_s, quiet=quiet) as progress:
         for line in lines:
             progress.say(line)
-        comparison = api.compare(planned, progress)
+        with faults_logged_in(planned.folder):
+            comparison = api.compare(planned, progress)
     change = _change(old, comparison.results) if old else None
     if as_json:
         document = msgspec.to_builtins(comparison.summary) | ({"change": msgspec.to_builtins(change)} if change else {})
         if comparison.explanation:
             document["explanation"] = msgspec.to_builtins(comparison.explanation)
-        _answer(msgspec.json.format(msgspec.json.encode(document)).decode())
+        answer_json(msgspec.json.format(msgspec.json.encode(document)))
     else:
         print_summary(comparison.summary, answer_console())
         if change:
             print_diff(change, answer_console())
         if comparison.explanation:
             print_explanation(comparison.explanation, answer_console(), comparison.folder)
-        _answer(time_line(comparison.run))
+        answer_lines([time_line(comparison.run)])
     if comparison.interrupted:
-        _tell(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")
+        say(f"Interrupted; what was measured is kept. `ortbench charts {comparison.folder}` draws it.")
     elif charts:
         _draw(comparison)
     # The path comes last, where a person and a script both find it.
-    (_tell if as_json else _answer)(str(comparison.folder))
+    answer_folder(comparison.folder, as_json=as_json)
     if comparison.interrupted:
         return INTERRUPTED
     return DONE if comparison.complete else INCOMPLETE
+
+
+def _answer_plan(settings: Settings, lines: list[str], *, as_json: bool) -> None:
+    if as_json:
+        answer_json(json.dumps(msgspec.to_builtins(settings), indent=2))
+    else:
+        answer_lines(lines)
 
 
 def _change(old: Results, new: Results) -> RunDiff | None:
@@ -78,7 +89,7 @@ def _change(old: Results, new: Results) -> RunDiff | None:
     try:
         return change_between(old, new)
     except UsageError as error:
-        _tell(f"No change is shown: {error}")
+        say(f"No change is shown: {error}")
         return None
 
 
@@ -118,16 +129,8 @@ def _draw(comparison: Comparison) -> None:
         products.draw_charts(comparison.results, products.charts_folder(comparison.folder))
         products.write_report(comparison.results, products.report_file(comparison.folder))
     except OrtbenchError as error:
-        _tell(f"No charts and no report: {error}")
-
-
-def _answer(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - standard output carries the answer
+        say(f"No charts and no report: {error}")
 
 
 def _ignore(text: str) -> None:
     """Say nothing."""
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - standard error carries the rest

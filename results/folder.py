@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 
 from ortbench.errors import RecordError, ResultsError, UsageError
 from ortbench.results.schema import SCHEMA_VERSION, Run
+from ortbench.writing import write_whole
 
 RUN_FILE = "run.json"
 ROUNDS_FILE = "rounds.jsonl"
@@ -66,18 +66,8 @@ def writing_to(folder: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or as it was before."""
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(scratch).chmod(0o644)
-        os.replace(scratch, path)  # noqa: PTH105 - atomic by its documentation
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+    """Write a file so that it is there whole or as it was before; see `writing.write_whole`."""
+    write_whole(path, content)
 
 
 def write_json(path: Path, document: msgspec.Struct) -> None:

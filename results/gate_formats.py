@@ -5,13 +5,13 @@ Engines and models may be named by anyone's CSV, so every format escapes what wo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
 
+from ortbench.printable import markdown_text, printable, without_commands
 from ortbench.results.gate import Answer, GateReport, Outcome
 from ortbench.results.schema import CellKey
 from ortbench.units import format_significant
@@ -20,8 +20,6 @@ SCHEMA_VERSION = 1
 
 _PAST: Mapping[Outcome, str] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}
 _COMMANDS: Mapping[Outcome, str] = {"fail": "error", "inconclusive": "warning"}
-# What CommonMark and GitHub's tables, math and autolinks give a meaning to within a line.
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&$@#!])")
 
 
 def to_text(report: GateReport) -> str:
@@ -61,11 +59,11 @@ def to_junit(report: GateReport) -> str:
         skipped=str(report.count("inconclusive")),
     )
     for answer in report.answers:
-        place, title = _printable(cell_label(answer.cell)), _printable(_title(answer))
+        place, title = printable(cell_label(answer.cell)), printable(_title(answer))
         case = ET.SubElement(suite, "testcase", classname=place, name=title)
         if answer.outcome != "pass":
             kind = "failure" if answer.outcome == "fail" else "skipped"
-            ET.SubElement(case, kind, message=_printable(_sentence(answer)))
+            ET.SubElement(case, kind, message=printable(_sentence(answer)))
     ET.indent(suite)
     # Whatever the terminal's encoding is, plain ASCII with character references can be printed.
     content: bytes = ET.tostring(suite, encoding="us-ascii", xml_declaration=True)
@@ -85,10 +83,10 @@ def to_markdown(report: GateReport) -> str:
         for answer in report.answers
     ]
     table = ["| outcome | requirement | cell | figure | note |", "| --- | --- | --- | --- | --- |"]
-    table += [f"| {' | '.join(_markdown(cell) for cell in row)} |" for row in rows]
-    notes = [f"- {_markdown(note)}" for note in report.notes]
+    table += [f"| {' | '.join(markdown_text(cell) for cell in row)} |" for row in rows]
+    notes = [f"- {markdown_text(note)}" for note in report.notes]
     heading = f"### ortbench check: {report.outcome}"
-    blocks = [heading, _markdown(summary_line(report)), "\n".join(table), "\n".join(notes)]
+    blocks = [heading, markdown_text(summary_line(report)), "\n".join(table), "\n".join(notes)]
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -174,26 +172,16 @@ def _github_line(answer: Answer) -> str:
 
 
 def _github_log(text: str) -> str:
-    # The runner takes `##[` anywhere in a line for a command of its older syntax.
-    return _printable(text).replace("##[", "## [")
+    return without_commands(printable(text))
 
 
 def _github_data(text: str) -> str:
     """Escape as the runner unescapes, and only then what else cannot be printed."""
-    return _printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+    return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _github_property(text: str) -> str:
     return _github_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _markdown(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", _printable(text))
-
-
-def _printable(text: str) -> str:
-    """Spell out what cannot be printed: line ends, control characters, halves of characters that XML forbids."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _ascii(text: str) -> str:

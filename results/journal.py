@@ -13,6 +13,7 @@ import msgspec
 from ortbench.errors import ResultsError
 from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, writing_to
 from ortbench.results.schema import LaunchRecord, RoundRecord
+from ortbench.writing import open_to_append
 
 _Record = TypeVar("_Record", RoundRecord, LaunchRecord)
 
@@ -30,8 +31,8 @@ class Journal:
             for name in (ROUNDS_FILE, LAUNCHES_FILE):
                 _mend(folder / name)
             # Unbuffered: what could not be written is not tried again when the file is closed.
-            self._rounds = (folder / ROUNDS_FILE).open("ab", buffering=0)
-            self._launches = (folder / LAUNCHES_FILE).open("ab", buffering=0)
+            self._rounds = open_to_append(folder / ROUNDS_FILE)
+            self._launches = open_to_append(folder / LAUNCHES_FILE)
 
     def append_round(self, records: Iterable[RoundRecord]) -> None:
         """Append one round, all its arms in one write."""
@@ -63,7 +64,7 @@ def _mend(path: Path) -> None:
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
-            with path.open("r+b") as file:
+            with open_to_append(path) as file:
                 file.truncate(whole)
 
 

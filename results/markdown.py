@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ortbench.printable import markdown_text
 from ortbench.results import best_rows
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
@@ -32,7 +33,7 @@ def to_markdown(summary: Summary) -> str:
         *(("cosine", "top-1") if accurate else ()),
         *used.values(),
     ]
-    lines = [f"## {escape(summary.model)}, baseline {escape(summary.baseline)}", "", _line(headings)]
+    lines = [f"## {markdown_text(summary.model)}, baseline {markdown_text(summary.baseline)}", "", _line(headings)]
     lines.append(_line(["---"] * len(headings)))
     for cell in summary.cells:
         for arm in cell.arms:
@@ -56,7 +57,7 @@ def _best(summary: Summary) -> Iterator[str]:
         headings = best_rows.headings(summary, objective)
         yield from (
             "",
-            f"### {escape(best_rows.title(objective))}",
+            f"### {markdown_text(best_rows.title(objective))}",
             "",
             _line(headings),
             _line(["---"] * len(headings)),
@@ -64,18 +65,11 @@ def _best(summary: Summary) -> Iterator[str]:
         for _, entries in best_rows.rows(summary, objective):
             yield _line([text for text, _ in entries])
         yield ""
-        yield from (f"- {escape(sentence)}" for sentence in best_rows.sentences(summary, objective))
-
-
-def escape(text: str) -> str:
-    """Return text that Markdown shows as it is, in a table too."""
-    for character in "\\`*_[]<>|#~":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+        yield from (f"- {markdown_text(sentence)}" for sentence in best_rows.sentences(summary, objective))
 
 
 def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(text if text == "---" else escape(text) for text in cells) + " |"
+    return "| " + " | ".join(text if text == "---" else markdown_text(text) for text in cells) + " |"
 
 
 def _figures(summary: Summary, arm: ArmSummary) -> Iterator[str]:
@@ -99,6 +93,6 @@ def _bounded(text: str, bounds: tuple[float, float] | None) -> str:
 def _notes(summary: Summary) -> Iterator[str]:
     if summary.resolution is not None:
         yield f"- this run tells differences of {summary.resolution:.1%} and more"
-    yield from (f"- {escape(line)}" for line in differing_versions(summary))
-    yield from (f"- unequal: {escape(sentence)}" for sentence in told_marks(summary))
-    yield from (f"- {escape(line)}" for line in (*roof_lines(summary), *summary.notes))
+    yield from (f"- {markdown_text(line)}" for line in differing_versions(summary))
+    yield from (f"- unequal: {markdown_text(sentence)}" for sentence in told_marks(summary))
+    yield from (f"- {markdown_text(line)}" for line in (*roof_lines(summary), *summary.notes))

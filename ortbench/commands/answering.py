@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ortbench.streams import answer_json, answer_lines
+
 DONE, CHECK_FAILED, WRONG_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
@@ -17,12 +19,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard er
 
 def show_summary(summary: Any, *, as_json: bool) -> None:
     """Print a summary's tables, or summary.json."""
-    import msgspec
-
-    from ortbench.charts.table import answer_console, print_summary
+    from ortbench.charts.console import answer_console
+    from ortbench.charts.table import print_summary
 
     if as_json:
-        print_answer(msgspec.json.format(msgspec.json.encode(summary)).decode())
+        print_json(summary)
     else:
         print_summary(summary, answer_console())
 
@@ -33,10 +34,8 @@ def show_explanation(path: Path, cell: str, output: Path | None, *, as_json: boo
     Raises:
         UsageError: there is no such cell, or a file was asked for too.
     """
-    import msgspec
-
+    from ortbench.charts.console import answer_console
     from ortbench.charts.explain_table import print_explanation
-    from ortbench.charts.table import answer_console
     from ortbench.errors import UsageError
     from ortbench.results.explanation import load_explanation
     from ortbench.results.study import load_results
@@ -45,7 +44,7 @@ def show_explanation(path: Path, cell: str, output: Path | None, *, as_json: boo
         raise UsageError("Expected either --explain or --output, but got both; --explain --json prints the document.")
     explanation = load_explanation(load_results(path), cell)
     if as_json:
-        print_answer(msgspec.json.format(msgspec.json.encode(explanation)).decode())
+        print_json(explanation)
     else:
         print_explanation(explanation, answer_console(), path)
 
@@ -53,15 +52,17 @@ def show_explanation(path: Path, cell: str, output: Path | None, *, as_json: boo
 def answer(document: Any, readable: Any, *, as_json: bool) -> None:
     """Print a JSON document, or lines or a table for people."""
     if as_json:
-        print_answer(json.dumps(document, indent=2))
+        answer_json(json.dumps(document, indent=2))
     elif isinstance(readable, list):
-        print_answer("\n".join(readable))
+        answer_lines(readable)
     else:
-        from ortbench.charts.table import answer_console
+        from ortbench.charts.console import answer_console
 
         answer_console().print(readable)
 
 
-def print_answer(text: str) -> None:
-    """Print to standard output."""
-    print(text)  # noqa: T201 - standard output carries the answer
+def print_json(document: Any) -> None:
+    """Print a struct or plain data as one JSON document on standard output."""
+    import msgspec
+
+    answer_json(msgspec.json.format(msgspec.json.encode(document)))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ortbench.commands.answering import Json, Results, print_answer
+from ortbench.commands.answering import Json, Results
 from ortbench.errors import UsageError, expected_one_of
+from ortbench.streams import answer_annotations, answer_json, answer_text
 
 if TYPE_CHECKING:
     from ortbench.results.gate import GateReport
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _EXAMPLE = "--require 'ort/torch >= 1.2 where batch_size=1'"
 # Programs read these from standard output, wherever else they go.
 _ALWAYS_PRINTED = ("json", "github")
+_PRINTED = {"json": answer_json, "github": answer_annotations}
 
 
 def check(
@@ -43,7 +45,7 @@ def check(
     if output:
         _write(Path(output), FORMATS[format_name](report))
     shown = format_name if not output or format_name in _ALWAYS_PRINTED else "text"
-    print_answer(FORMATS[shown](report))
+    _PRINTED.get(shown, answer_text)(FORMATS[shown](report))
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if format_name == "github" and step_summary:
         _write(Path(step_summary), FORMATS["markdown"](report) + "\n", mode="a")

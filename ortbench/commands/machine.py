@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, answer, print_answer
+from ortbench.commands.answering import CHECK_FAILED, DONE, Json, Quiet, answer
+from ortbench.streams import answer_lines
 
 
 def engines(
@@ -59,7 +60,7 @@ def doctor(
     document = msgspec.to_builtins(diagnosis)
     answer(document, findings_table(diagnosis), as_json=as_json)
     if not as_json:
-        print_answer("\n".join(advice_lines(diagnosis)))
+        answer_lines(advice_lines(diagnosis))
     raise typer.Exit(DONE if diagnosis.fit else CHECK_FAILED)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, Json, print_answer
+from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, Json, print_json
 from ortbench.errors import UsageError, expected_one_of
+from ortbench.streams import answer_lines
 
 if TYPE_CHECKING:
     from ortbench.results.diff import RunDiff
@@ -28,10 +29,8 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Say what changed between two runs: latencies, and speedups with a verdict."""
-    import msgspec
-
+    from ortbench.charts.console import answer_console
     from ortbench.charts.diff_table import print_diff
-    from ortbench.charts.table import answer_console
     from ortbench.results.change import change_between
     from ortbench.results.study import load_results
 
@@ -39,7 +38,7 @@ def diff(
         raise UsageError(expected_one_of("--fail-on", _FAIL_ON, fail_on))
     found = change_between(load_results(Path(old)), load_results(Path(new)), anyway=anyway)
     if as_json:
-        print_answer(msgspec.json.format(msgspec.json.encode(found)).decode())
+        print_json(found)
     else:
         print_diff(found, answer_console())
     raise typer.Exit(DONE if fail_on is None else _gate(found))
@@ -57,9 +56,9 @@ def history(
     """Show one cell's latencies and speedups over many runs, and draw the speedups over time."""
     import msgspec
 
+    from ortbench.charts.console import answer_console
     from ortbench.charts.diff_table import print_history
     from ortbench.charts.history import draw_history
-    from ortbench.charts.table import answer_console
     from ortbench.results.history import find_runs, make_history, read_stored
 
     stored = [read_stored(path) for path in find_runs([Path(folder) for folder in folders])]
@@ -70,10 +69,10 @@ def history(
         raise UsageError(f"The output folder '{output}' cannot be written: {error.strerror}.") from error
     if as_json:
         document = {**msgspec.to_builtins(found), "files": [str(file) for file in files]}
-        print_answer(msgspec.json.format(msgspec.json.encode(document)).decode())
+        print_json(document)
     else:
         print_history(found, answer_console())
-        print_answer(f"{len(files)} files in {output}")
+        answer_lines([f"{len(files)} files in {output}"])
 
 
 def _gate(found: RunDiff) -> int:

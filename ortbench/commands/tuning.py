@@ -15,8 +15,10 @@ from ortbench.commands.answering import (
     Json,
     Quiet,
     answer,
-    print_answer,
+    print_json,
 )
+from ortbench.faults import faults_logged_in
+from ortbench.streams import answer_folder, answer_lines, say
 
 if TYPE_CHECKING:
     from ortbench.results.tuning import Tuning
@@ -130,19 +132,20 @@ def tune(
         if not dry_run:
             for line in lines:
                 progress.say(line)
-            found = race(planned, progress.say)
+            with faults_logged_in(planned.folder):
+                found = race(planned, progress.say)
     if dry_run:
         answer({"settings": msgspec.to_builtins(planned.settings)}, lines, as_json=as_json)
         raise typer.Exit(DONE)
     if as_json:
-        print_answer(msgspec.json.format(msgspec.json.encode(found.tuning)).decode())
+        print_json(found.tuning)
     else:
         answer(None, build_tuning_table(found.tuning), as_json=False)
-        print_answer("\n".join(tuning_conclusion(found.tuning)))
+        answer_lines(tuning_conclusion(found.tuning))
     if found.tuning.state == "interrupted":
-        print("Interrupted; what was measured is kept.", file=sys.stderr)  # noqa: T201 - no part of the answer
+        say("Interrupted; what was measured is kept.")
     # The path comes last, where a person and a script both find it.
-    print(found.folder, file=sys.stderr if as_json else sys.stdout)
+    answer_folder(found.folder, as_json=as_json)
     raise typer.Exit(_status(found.tuning))
 
 

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from ortbench.charts.table import answer_console, footer, print_summary
+from ortbench.charts.console import answer_console
+from ortbench.charts.table import footer, print_summary
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.derive import summarize
 from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
