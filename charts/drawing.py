@@ -1,28 +1,24 @@
-"""From specifications to files. Many charts are shared among processes, as drawing one takes a fifth of a second.
+"""From specifications to files, in a process of its own: `python -m ortbench.charts.drawing`.
 
-The other processes are started as `python -m ortbench.charts.drawing` and read what to draw from standard input:
-unlike a process pool this asks nothing of the script that calls it.
+What draws is native code, which ends its whole process where it fails: on a text or a font that it does not expect, or
+where memory is limited. `painters.py` starts such processes, hands them their share, and reads an answer for each.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ortbench.charts.pages import render
 from ortbench.charts.theme import OUTLINE, SCALE
+from ortbench.writing import write_whole
 
-# Fewer charts than this are drawn before another process has started.
-_WORTH_A_PROCESS = 8
-_MOST_PROCESSES = 4
+READY, DRAWN = "ready", "drawn"
 
 
 class Drawing(NamedTuple):
@@ -39,48 +35,26 @@ class Drawing(NamedTuple):
     script: str = ""
 
 
-def draw_all(drawings: Iterable[Drawing], expected: int) -> list[Path]:
-    """Draw each as PNG and SVG, and as HTML where there is a script; return the files in order.
-
-    Args:
-        drawings: made one after the other, while the other processes start.
-        expected: about how many there are, by which the number of processes goes.
+def draw(drawing: Drawing) -> None:
+    """Draw one chart.
 
     Raises:
         OSError: a file cannot be written.
     """
-    count = max(1, min(_MOST_PROCESSES, _cpus(), expected // _WORTH_A_PROCESS))
-    others = [_Other() for _ in range(1, count)]
-    try:
-        made = list(drawings)
-    except BaseException:
-        for other in others:
-            other.stop()
-        raise
-    for place, other in enumerate(others, start=1):
-        other.begin(made[place::count])
-    for drawing in made[::count]:
-        draw(drawing)
-    for other in others:
-        other.finish()
-    return [file for drawing in made for file in files_of(drawing)]
-
-
-def draw(drawing: Drawing) -> None:
-    """Draw one chart."""
     import vl_convert
 
     png, svg, *pages = files_of(drawing)
     # Each text is measured and then set, which is most of the work, so none is drawn twice, and the picture is made
     # from the drawing.
     picture = finished(vl_convert.vegalite_to_svg(without_doubles(drawing.chart)), drawing.chart["description"])
-    svg.write_text(picture, encoding="utf-8")
-    png.write_bytes(vl_convert.svg_to_png(picture, scale=SCALE))
+    write_whole(svg, picture.encode(), durable=False)
+    write_whole(png, vl_convert.svg_to_png(picture, scale=SCALE), durable=False)
     for page in pages:
         address = Path(os.path.relpath(drawing.script, page.parent)).as_posix()
         heading = drawing.chart["title"]
         title = f"{heading['text']}: {heading['subtitle'][0]}"
-        page.write_text(render("chart.html.j2", title=title, chart=drawing.chart, script=address), encoding="utf-8")
+        content = render("chart.html.j2", title=title, chart=drawing.chart, script=address)
+        write_whole(page, content.encode(), durable=False)
 
 
 def without_doubles(chart: dict[str, Any]) -> dict[str, Any]:
@@ -112,37 +86,15 @@ def files_of(drawing: Drawing) -> list[Path]:
     return [Path(drawing.path + ending) for ending in (".png", ".svg", *([".html"] if drawing.script else []))]
 
 
-class _Other:
-    """Another process that draws its share; it gets ready while the share is put together."""
-
-    def __init__(self) -> None:
-        self._drawings: Sequence[Drawing] = ()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ortbench.charts.drawing"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-        )
-
-    def begin(self, drawings: Sequence[Drawing]) -> None:
-        """Hand over what it is to draw."""
-        self._drawings = drawings
-        assert self._process.stdin
-        # One that has died is noticed in `finish`.
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(json.dumps(drawings).encode())
-
-    def stop(self) -> None:
-        """End it: there is nothing to draw after all."""
-        self._process.kill()
-        self._process.communicate()
-
-    def finish(self) -> None:
-        """Wait for it; what it could not draw is drawn here, where the error can be told."""
-        if self._process.wait() != 0:
-            for drawing in self._drawings:
-                draw(drawing)
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def answer_to(drawing: Drawing) -> dict[str, Any]:
+    """Draw one chart; return `drawn`, or what went wrong."""
+    try:
+        draw(drawing)
+    except OSError as error:
+        return {"errno": error.errno, "strerror": error.strerror, "filename": str(error.filename or drawing.path)}
+    except Exception as error:  # noqa: BLE001 - one picture that cannot be drawn costs itself only
+        return {"failed": f"{type(error).__name__}: {error}"}
+    return {DRAWN: True}
 
 
 def _get_ready() -> None:
@@ -152,7 +104,16 @@ def _get_ready() -> None:
     vl_convert.vegalite_to_svg({"mark": "point", "data": {"values": []}})
 
 
+def _serve() -> None:
+    """Answer one line for having got ready, and one for each drawing that standard input holds."""
+    # Whatever a library prints must not be taken for an answer.
+    with os.fdopen(os.dup(1), "w", encoding="ascii", buffering=1) as answers:
+        os.dup2(2, 1)
+        _get_ready()
+        print(json.dumps({READY: True}), file=answers)
+        for words in json.load(sys.stdin):
+            print(json.dumps(answer_to(Drawing(*words))), file=answers)
+
+
 if __name__ == "__main__":
-    _get_ready()
-    for words in json.load(sys.stdin):
-        draw(Drawing(*words))
+    _serve()

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ortbench.charts.best_chart import best_pictures
 from ortbench.charts.decisions import Picture, Record, decision_pictures
-from ortbench.charts.drawing import Drawing, draw_all
+from ortbench.charts.drawing import Drawing
 from ortbench.charts.frames import Frame, chart_frames
 from ortbench.charts.marks import Series, batch_chart, thread_chart
+from ortbench.charts.painters import draw_all
 from ortbench.charts.vega import vega_script
 from ortbench.errors import ResultsError
 from ortbench.results.summary import Summary
+from ortbench.safe_names import safe_name, safe_names
+from ortbench.writing import make_folder, write_whole
 
 SCRIPT = "vega.js"
 DECISIONS = "decisions"
 _CHARTS_A_BATCH_SIZE = 4
+# Of a file name of at most 255 bytes: the model, then `-throughput-`, the engine, `-perBS` and the ending.
+_LONGEST_MODEL, _LONGEST_PICTURE = 80, 240
 _TITLES = {"latency": "Latency", "throughput": "Throughput"}
 
 
@@ -36,25 +39,28 @@ def draw_gallery(summary: Summary, folder: Path, record: Record | None = None, c
 
     Raises:
         ResultsError: there is nothing to draw.
+        DrawingError: nothing could be drawn.
+        OSError: a file cannot be written.
     """
     frames = chart_frames(summary)
     if not frames:
         raise ResultsError("There is nothing to draw: no arm has a latency.")
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / SCRIPT
+    folders = safe_names([frame.name for frame in frames if frame.name], taken=(SCRIPT, DECISIONS))
     expected = sum(_CHARTS_A_BATCH_SIZE * len(frame.distinct("batch_size")) for frame in frames)
 
     def drawings() -> Iterator[Drawing]:
-        script.write_text(vega_script(cache), encoding="utf-8")
+        write_whole(script, vega_script(cache).encode(), durable=False)
         for frame in frames:
-            target = folder / safe_name(frame.name) if frame.name else folder
+            target = folder / folders[frame.name] if frame.name else folder
             pictures = [(target, picture) for picture in gallery_pictures(summary, frame)]
             pictures += [(target / DECISIONS, each) for each in decision_pictures(summary, frame.name, record)]
             for place, picture in pictures:
-                place.mkdir(parents=True, exist_ok=True)
+                make_folder(place)
                 yield Drawing(picture.chart, str(place / picture_name(summary, picture)), str(script))
         for picture in best_pictures(summary):
-            (folder / DECISIONS).mkdir(exist_ok=True)
+            make_folder(folder / DECISIONS)
             yield Drawing(picture.chart, str(folder / DECISIONS / picture_name(summary, picture)), str(script))
 
     return [*draw_all(drawings(), expected), script]
@@ -98,20 +104,11 @@ def gallery_pictures(summary: Summary, frame: Frame) -> Iterator[Picture]:
 
 
 def picture_name(summary: Summary, picture: Picture) -> str:
-    """Return the file name of a picture, without ending."""
-    return safe_name(f"{summary.model}-{picture.kind}")
+    """Return the file name of a picture, without ending; it ends with the picture's kind."""
+    model = summary.model if len(summary.model) <= _LONGEST_MODEL else safe_name(summary.model, _LONGEST_MODEL)
+    return safe_name(f"{model}-{picture.kind}", _LONGEST_PICTURE)
 
 
 def file_names(engines: Sequence[str]) -> dict[str, str]:
     """Return each engine's part of a file name; engines that differ only in odd characters are numbered apart."""
-    names: dict[str, str] = {}
-    for engine in engines:
-        name, taken = safe_name(f"x-{engine}-x")[2:-2], set(names.values())
-        numbered = (f"{name}-{number}" for number in itertools.count(2))
-        names[engine] = name if name not in taken else next(each for each in numbered if each not in taken)
-    return names
-
-
-def safe_name(text: str) -> str:
-    """Return `text` as a file name: every run of characters other than letters, digits, `.` and `_` is one `-`."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text)
+    return safe_names(engines)

@@ -8,11 +8,12 @@ from typing import Any
 import altair as alt
 
 from ortbench.charts.alt import alt_text
-from ortbench.charts.drawing import Drawing, draw_all
-from ortbench.charts.gallery import safe_name
+from ortbench.charts.drawing import Drawing
 from ortbench.charts.marks import VALIDATE
+from ortbench.charts.painters import draw_all
 from ortbench.charts.theme import CONFIG, HEIGHT, MUTED, WIDTH, ordered_scales
 from ortbench.results.history import History, speedup_rows
+from ortbench.safe_names import safe_names
 
 # A line at 1 helps where the points are near it; elsewhere it would press them flat.
 _NEAR_BASELINE = 1.25
@@ -28,7 +29,8 @@ def draw_history(history: History, folder: Path) -> list[Path]:
     charts = {engine: chart for engine in history.engines if (chart := history_chart(history, engine))}
     if charts:
         folder.mkdir(parents=True, exist_ok=True)
-    drawings = [Drawing(chart, str(folder / safe_name(f"history-{engine}"))) for engine, chart in charts.items()]
+    names = safe_names(charts)
+    drawings = [Drawing(chart, str(folder / f"history-{names[engine]}")) for engine, chart in charts.items()]
     return draw_all(drawings, len(drawings))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import jinja2
 
+from ortbench.printable import printable_lines
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -17,6 +19,8 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        # What is marked as safe is our own, or was escaped as JSON.
+        finalize=lambda value: printable_lines(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -21,13 +21,15 @@ from ortbench.charts.report_explain import explanation_tables
 from ortbench.charts.report_tables import ReportTable, report_tables
 from ortbench.charts.vega import vega_script
 from ortbench.charts.words import answer_sentences, cell_sentences, trust_sentences
-from ortbench.errors import ResultsError
+from ortbench.errors import DrawingError, ResultsError
+from ortbench.printable import printable_strings
 from ortbench.results.best_rows import told_factors
 from ortbench.results.explanation import read_explanation
 from ortbench.results.schema import Run
 from ortbench.results.study import Results
 from ortbench.results.summary import Summary
 from ortbench.results.tidy import tidy_rows, to_csv
+from ortbench.streams import say
 
 _BRACKETS = {
     True: "In brackets: the interval that holds the true ratio in 95 of 100 such studies.",
@@ -64,6 +66,13 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
     charts = list(_charts(results))
     if not charts:
         raise ResultsError("There is nothing to report: no arm has a latency.")
+    try:
+        script = vega_script(cache)
+    except DrawingError as error:
+        say(str(error))
+        script, charts, lost = "", [], [f"The charts are left out. {error}"]
+    else:
+        lost = []
     grouped = [(group, [chart for chart in charts if chart["group"] == group]) for group in _GROUPS]
     return render(
         "report.html.j2",
@@ -71,7 +80,7 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
         about=_about(results),
         answer=[*answer_sentences(summary), *_advantages(summary)],
         brackets=_BRACKETS[summary.paired],
-        trust=trust_sentences(summary),
+        trust=[*trust_sentences(summary), *lost],
         cells=cell_sentences(summary),
         choices=_choices(summary),
         groups=[(group, members) for group, members in grouped if members],
@@ -84,7 +93,7 @@ def build_report(results: Results, version: str, cache: Path | None = None) -> s
         # Our own files go in as they are; everything else is escaped.
         styles=Markup(template_text("report.css")),  # noqa: S704
         script=Markup(template_text("report.js")),  # noqa: S704
-        vega=Markup(vega_script(cache)),  # noqa: S704
+        vega=Markup(script),  # noqa: S704
     )
 
 
@@ -104,7 +113,7 @@ def _charts(results: Results) -> Iterator[dict[str, Any]]:
             "precision": frame.precision if frame else "",
             "allocator": frame.allocator if frame else "",
             "instances": frame.instances if frame else "",
-            "specification": picture.chart,
+            "specification": printable_strings(picture.chart),
         }
 
 

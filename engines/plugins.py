@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
-from collections.abc import Collection, Iterable
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 from ortbench.engines.entry import EngineEntry
+from ortbench.engines.interruptions import interruptions_noted
 
 GROUP = "ortbench.engines"
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -49,14 +54,46 @@ def load_plugins(points: Iterable[EntryPoint], taken: Collection[str]) -> Plugin
 def _load(point: EntryPoint) -> EngineEntry | str:
     """Return what the entry point gives, or why it cannot be used."""
     try:
-        found = point.load()
-    except Exception as error:  # noqa: BLE001 - another package's module may raise anything when it is imported
+        with interruptions_noted() as interrupted, _printed() as printed:
+            found = point.load()
+    except BaseException as error:
+        # Another package's module may raise anything when it is imported, and may end the program.
+        if isinstance(error, KeyboardInterrupt) and interrupted():
+            raise
         return f"{_origin(point)} cannot be imported: {type(error).__name__}: {error}"
+    if printed():
+        return f"{_origin(point)} prints to standard output when it is imported, where the answer stands"
     if not isinstance(found, EngineEntry):
         return f"{_origin(point)} gives a {type(found).__name__} for it, expected an ortbench.engines.entry.EngineEntry"
     if found.name != point.name or not _NAME.fullmatch(point.name):
         return f"{_origin(point)} calls the engine '{found.name}' in its entry, and '{point.name}' in its entry point"
     return found
+
+
+@contextlib.contextmanager
+def _printed() -> Iterator[Callable[[], bool]]:
+    """Keep what is printed within the block from standard output; yield what says afterwards whether there was any."""
+    text = io.StringIO()
+    written: list[int] = []
+    with tempfile.TemporaryFile() as file, contextlib.redirect_stdout(text):
+        kept = _moved_to(1, file.fileno())
+        try:
+            yield lambda: bool(text.getvalue() or sum(written))
+        finally:
+            if kept is not None:
+                os.dup2(kept, 1)
+                os.close(kept)
+            written.append(os.fstat(file.fileno()).st_size)
+
+
+def _moved_to(descriptor: int, other: int) -> int | None:
+    """Let a descriptor lead where another does; return what leads where it led, None where it was closed."""
+    try:
+        kept = os.dup(descriptor)
+    except OSError:
+        return None
+    os.dup2(other, descriptor)
+    return kept
 
 
 def _origin(point: EntryPoint) -> str:

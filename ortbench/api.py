@@ -58,6 +58,7 @@ from ortbench.runner.sources import (
     resolve_model,
 )
 from ortbench.runner.study import Observer, Study
+from ortbench.safe_names import safe_name
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
 DEFAULT_ENGINES = "torch,torchscript,ort"
@@ -164,7 +165,7 @@ def _output_folder(request: CompareRequest, model: str) -> Path:
     if request.output is not None:
         return Path(request.output)
     stamp = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("ortbench-results") / f"{model}-{stamp}"
+    return Path("ortbench-results") / f"{safe_name(model)}-{stamp}"
 
 
 def plan_lines(plan: StudyPlan) -> list[str]:

@@ -60,7 +60,9 @@ def _tell(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, OSError):
         error = surroundings_error(error) or error
     if isinstance(error, OrtbenchError):
-        say(f"Error: {error}")
+        first, *more = map(str, error.args or ("",))
+        for line in (f"Error: {first}", *more):
+            say(line)
         return error.exit_code
     say(f"Error: {fault_sentences(error)}")
     return INTERNAL

@@ -7,6 +7,7 @@ OrtbenchError
 │   ├── ModelError        a model that is not in the catalog, or a file that is no usable ONNX model
 │   ├── InputShapeError   a model input whose shape or values nothing given determines
 │   └── ResultsError      a results folder or CSV that cannot be read
+├── DrawingError          exit 3: nothing could be drawn; figures and record are as they were
 ├── RecordError           exit 3: the results folder can no longer be written; what is in it is kept
 ├── ExportError           exit 2: the model could not be exported, or its export does not agree with it
 │   └── ExportCrashed     exit 70: the process that exported it died or hung
@@ -27,9 +28,14 @@ class OrtbenchError(Exception):
 
     Attributes:
         exit_code: of the command. 1 is a failed gate's, so no error has it.
+        args: the message, one line in most cases; more lines are given as more arguments, so that a line end in data
+            is told from one of ours.
     """
 
     exit_code = INTERNAL
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class UsageError(OrtbenchError):
@@ -60,6 +66,12 @@ class ResultsError(UsageError):
 
 class RecordError(OrtbenchError):
     """The results folder can no longer be written, as on a full disk."""
+
+    exit_code = 3
+
+
+class DrawingError(OrtbenchError):
+    """No picture could be drawn; the figures are as they were."""
 
     exit_code = 3
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import ortbench
+from ortbench.errors import UsageError
 from ortbench.export.cache import cache_root
-from ortbench.results.folder import CHARTS_FOLDER, REPORT_FILE, write_atomically, writing_to
+from ortbench.results.folder import CHARTS_FOLDER, REPORT_FILE, write_atomically, writing_product
 from ortbench.results.study import Results
 
 
@@ -21,7 +22,7 @@ def draw_charts(results: Results, folder: Path) -> list[Path]:
     from ortbench.charts.gallery import draw_gallery
 
     record = Record(results.run.cells, results.rounds) if results.run else None
-    with writing_to(folder):
+    with writing_product(folder):
         return draw_gallery(results.summary, folder, record, cache_root())
 
 
@@ -35,7 +36,7 @@ def write_report(results: Results, file: Path) -> Path:
     from ortbench.charts.report import build_report
 
     page = build_report(results, ortbench.__version__, cache_root())
-    with writing_to(file.parent):
+    with writing_product(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, page.encode())
     return file
@@ -47,5 +48,12 @@ def report_file(results: Path) -> Path:
 
 
 def charts_folder(results: Path) -> Path:
-    """Return where the charts of a results folder or CSV go unless told otherwise."""
-    return results / CHARTS_FOLDER if results.is_dir() else Path(f"{results.stem}-{CHARTS_FOLDER}")
+    """Return where the charts of a results folder or CSV go unless told otherwise.
+
+    Raises:
+        UsageError: a symbolic link is there, which may lead anywhere.
+    """
+    folder = results / CHARTS_FOLDER if results.is_dir() else Path(f"{results.stem}-{CHARTS_FOLDER}")
+    if folder.is_symlink():
+        raise UsageError(f"'{folder}' is a symbolic link, which is not followed unless --output names it.")
+    return folder

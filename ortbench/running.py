@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,8 @@ from ortbench.charts.diff_table import print_diff
 from ortbench.charts.explain_table import print_explanation
 from ortbench.charts.table import print_summary
 from ortbench.comparison import CompareRequest, Comparison
-from ortbench.errors import OrtbenchError, UsageError
-from ortbench.faults import faults_logged_in
+from ortbench.errors import DrawingError, OrtbenchError, UsageError
+from ortbench.faults import fault_sentences, faults_logged_in
 from ortbench.progress import Progress
 from ortbench.results.change import change_between
 from ortbench.results.diff import RunDiff
@@ -125,11 +126,22 @@ _TIMES = ("total", "inside_calls", "rounds", "starting", "preparing", "parity", 
 
 
 def _draw(comparison: Comparison) -> None:
+    """Draw the charts and write the report; one that cannot be made costs itself only, never the answer."""
+    folder, results = comparison.folder, comparison.results
+    _try("charts", folder, lambda: products.draw_charts(results, products.charts_folder(folder)))
+    _try("report", folder, lambda: products.write_report(results, products.report_file(folder)))
+
+
+def _try(what: str, folder: Path, make: Callable[[], object]) -> None:
     try:
-        products.draw_charts(comparison.results, products.charts_folder(comparison.folder))
-        products.write_report(comparison.results, products.report_file(comparison.folder))
+        with faults_logged_in(folder):
+            make()
+    except DrawingError as error:
+        say(str(error))
     except OrtbenchError as error:
-        say(f"No charts and no report: {error}")
+        say(f"No {what}: {error}")
+    except Exception as error:  # noqa: BLE001 - what was measured is there, and so is the answer
+        say(f"No {what}: {fault_sentences(error)}")
 
 
 def _ignore(text: str) -> None:

@@ -27,6 +27,7 @@ from ortbench.runner.outcome import with_artifacts
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.track import ContestTrack
 from ortbench.runner.tuner import Tuner
+from ortbench.safe_names import safe_name
 from ortbench.units import parse_counts, parse_duration, parse_memory
 from ortbench.verifying import contest
 
@@ -140,7 +141,7 @@ def _folder(planned: PlannedComparison, study: CompareRequest) -> Path:
     if study.output is not None:
         return planned.folder
     stamp = dt.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("ortbench-results") / f"{planned.plan.source.name}-tune-{stamp}"
+    return Path("ortbench-results") / f"{safe_name(planned.plan.source.name)}-tune-{stamp}"
 
 
 def tuning_lines(planned: PlannedTuning) -> list[str]:

@@ -16,7 +16,7 @@ from ortbench.results.csv_dialect import decimal_mark, decode, find_dialect, pla
 from ortbench.results.decomposition import best_against_best
 from ortbench.results.schema import CellKey, Status
 from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
-from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR
+from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR, from_text_cell
 from ortbench.results.verdicts import decide_on_interval
 
 REQUIRED = ("engine", "batch_size", "threads", "latency_ms")
@@ -149,7 +149,7 @@ class _Cells:
         )
 
     def text(self, column: str, default: str | None) -> str:
-        value = (self._raw.get(column) or "").strip()
+        value = from_text_cell((self._raw.get(column) or "").strip())
         if not value and default is None:
             raise self.error(column, "a name")
         return value or default or ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,9 +51,12 @@ def check_new_folder(folder: Path) -> None:
         raise UsageError(f"The output folder '{folder}' cannot be made: '{parent}' cannot be written.")
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
-    """Report what the system refuses to write into a results folder, as on a full disk.
+    """Report what the system refuses to write into a results folder while a study runs, as on a full disk.
 
     Raises:
         RecordError: the block could not write; what was written before is kept.
@@ -59,10 +64,25 @@ def writing_to(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        remedy = "make room, then go on" if error.errno in _NO_ROOM else "mend that, then go on"
         raise RecordError(
             f"The results folder '{folder}' cannot be written: {error.strerror}. What was measured before is "
-            f"kept; make room, then go on with the same command and --output {folder} --resume."
+            f"kept; {remedy} with the same command and --output {shlex.quote(str(folder))} --resume."
         ) from error
+
+
+@contextmanager
+def writing_product(place: Path) -> Iterator[None]:
+    """Report what the system refuses to write of what can be made again from results: charts, a report, a table.
+
+    Raises:
+        RecordError: the block could not write.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = " Make room, then run the command again." if error.errno in _NO_ROOM else ""
+        raise RecordError(f"'{place}' cannot be written: {error.strerror}.{remedy}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -184,7 +184,8 @@ def _parse_all(content: _Content, path: Path) -> Iterator[Requirement]:
             try:
                 yield parse_requirement(table.require, table.name)
             except UsageError as error:
-                raise UsageError(f"'{path}', {key} number {number}: {error}") from error
+                first, *more = error.args
+                raise UsageError(f"'{path}', {key} number {number}: {first}", *more) from error
 
 
 @cache
@@ -217,7 +218,7 @@ def _error(text: str, place: int | Token, message: str) -> UsageError:
     """Show the place; what cannot be printed becomes a blank, so that the caret still stands under it."""
     indent = " " * (place if isinstance(place, int) else place.start_pos or 0)
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return UsageError(f"{message}\n  {shown}\n  {indent}^\nExample: {EXAMPLE}")
+    return UsageError(message, f"  {shown}", f"  {indent}^", f"Example: {EXAMPLE}")
 
 
 def _operator(token: Token, text: str) -> Operator:

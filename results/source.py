@@ -17,7 +17,7 @@ from ortbench.results.folder import (
     SUMMARY_FILE,
     write_atomically,
     write_json,
-    writing_to,
+    writing_product,
 )
 from ortbench.results.markdown import to_markdown
 from ortbench.results.summary import Summary
@@ -61,5 +61,5 @@ def write_as(summary: Summary, file: Path) -> None:
     }
     if file.suffix not in formats:
         raise UsageError(expected_one_of("--output's ending", tuple(formats), file.suffix or file.name))
-    with writing_to(file.parent):
+    with writing_product(file):
         write_atomically(file, formats[file.suffix]())

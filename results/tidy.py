@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
@@ -55,6 +56,8 @@ COLUMNS: dict[str, type] = {
 }
 
 Row = dict[str, Any]
+# The full-width forms of the signs are computed by spreadsheets in some languages.
+_COMPUTED = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 # Between the marks of one arm; no mark holds it.
 MARK_SEPARATOR = "; "
 
@@ -85,7 +88,22 @@ def to_parquet(rows: list[Row]) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
+def as_text_cell(text: str) -> str:
+    """Return what stands in a CSV for a text, so that no spreadsheet computes it; `from_text_cell` reads it back.
+
+    Source: OWASP, "CSV Injection": an apostrophe before `=`, `+`, `-`, `@`, a tab or a carriage return.
+    """
+    return f"'{text}" if _COMPUTED.match(text) else text
+
+
+def from_text_cell(text: str) -> str:
+    """Return the text that a cell of a CSV stands for."""
+    return text[1:] if text.startswith("'") and _COMPUTED.match(text) else text
+
+
 def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return as_text_cell(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.9g}" if isinstance(value, float) else value

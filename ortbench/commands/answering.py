@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ortbench.errors import RecordError, UsageError
 from ortbench.streams import answer_json, answer_lines
 
 DONE, CHECK_FAILED, WRONG_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -15,6 +19,13 @@ DONE, CHECK_FAILED, WRONG_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
 Results = Annotated[str, typer.Argument(help="A results folder, or a CSV of latencies.", metavar="RESULTS")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
+
+
+# A full disk is no mistake of whoever typed the command; these are.
+_MISTAKES = (
+    *(errno.EEXIST, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
+)
 
 
 def show_summary(summary: Any, *, as_json: bool) -> None:
@@ -36,7 +47,6 @@ def show_explanation(path: Path, cell: str, output: Path | None, *, as_json: boo
     """
     from ortbench.charts.console import answer_console
     from ortbench.charts.explain_table import print_explanation
-    from ortbench.errors import UsageError
     from ortbench.results.explanation import load_explanation
     from ortbench.results.study import load_results
 
@@ -66,3 +76,15 @@ def print_json(document: Any) -> None:
     import msgspec
 
     answer_json(msgspec.json.format(msgspec.json.encode(document)))
+
+
+@contextmanager
+def wanted(output: Path) -> Iterator[None]:
+    """Refuse a place that cannot be written to."""
+    try:
+        yield
+    except RecordError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _MISTAKES:
+            raise UsageError(f"The output '{output}' cannot be written: {cause.strerror}.") from error
+        raise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ortbench.commands.answering import Json, Results
+from ortbench.commands.answering import Json, Results, wanted
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.streams import answer_annotations, answer_json, answer_text
 
@@ -38,17 +38,19 @@ def check(
     ] = None,
 ) -> None:
     """Check results against requirements: exit status 0, 1 where one fails, 3 where one cannot be decided."""
+    from ortbench.results.folder import write_atomically, writing_product
     from ortbench.results.gate_formats import FORMATS
 
     format_name = _choose_format(format_name, tuple(FORMATS), as_json=as_json)
     report = _decide(Path(results), _gather(require or [], requirements))
     if output:
-        _write(Path(output), FORMATS[format_name](report))
+        with wanted(Path(output)), writing_product(Path(output)):
+            write_atomically(Path(output), (FORMATS[format_name](report) + "\n").encode())
     shown = format_name if not output or format_name in _ALWAYS_PRINTED else "text"
     _PRINTED.get(shown, answer_text)(FORMATS[shown](report))
     step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if format_name == "github" and step_summary:
-        _write(Path(step_summary), FORMATS["markdown"](report) + "\n", mode="a")
+        _append(Path(step_summary), FORMATS["markdown"](report) + "\n")
     raise typer.Exit(report.exit_status)
 
 
@@ -80,9 +82,9 @@ def _decide(results: Path, requirements: list[Requirement]) -> GateReport:
     return decide(requirements, summary, read_rounds(results) if summary.paired else ())
 
 
-def _write(path: Path, text: str, mode: str = "w") -> None:
-    try:
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text + "\n")
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be written: {error.strerror}.") from error
+def _append(path: Path, text: str) -> None:
+    """Add to a file that is not ours, such as a job's summary."""
+    from ortbench.results.folder import writing_product
+
+    with wanted(path), writing_product(path), path.open("a", encoding="utf-8") as file:
+        file.write(text + "\n")

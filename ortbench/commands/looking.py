@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ortbench.commands.answering import Json, Results, answer, show_explanation, show_summary
-from ortbench.errors import RecordError, UsageError
-
-# A full disk is no mistake of whoever typed the command; these are.
-_MISTAKES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+from ortbench.commands.answering import Json, Results, answer, show_explanation, show_summary, wanted
 
 
 def show(
@@ -39,7 +33,7 @@ def show(
     else:
         from ortbench.results.source import write_as
 
-        with _wanted(Path(output)):
+        with wanted(Path(output)):
             write_as(summary, Path(output))
         answer({"file": output}, [output], as_json=as_json)
 
@@ -54,7 +48,7 @@ def charts(
     from ortbench.results.study import load_results
 
     folder = Path(output) if output else products.charts_folder(Path(results))
-    with _wanted(folder):
+    with wanted(folder):
         files = products.draw_charts(load_results(Path(results)), folder)
     document = {"folder": str(folder), "files": [str(file) for file in files]}
     answer(document, [f"{len(files)} files in {folder}"], as_json=as_json)
@@ -70,19 +64,7 @@ def report(
     from ortbench.results.study import load_results
 
     given = Path(results)
-    wanted = Path(output) if output else products.report_file(given)
-    with _wanted(wanted):
-        file = products.write_report(load_results(given), wanted)
+    place = Path(output) if output else products.report_file(given)
+    with wanted(place):
+        file = products.write_report(load_results(given), place)
     answer({"file": str(file), "size_bytes": file.stat().st_size}, [str(file)], as_json=as_json)
-
-
-@contextmanager
-def _wanted(output: Path) -> Iterator[None]:
-    """Refuse a place that cannot be written to."""
-    try:
-        yield
-    except RecordError as error:
-        cause = error.__cause__
-        if isinstance(cause, _MISTAKES):
-            raise UsageError(f"The output '{output}' cannot be written: {cause.strerror}.") from error
-        raise

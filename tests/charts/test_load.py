@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ortbench.charts.decisions import Record, decision_pictures
-from ortbench.charts.drawing import Drawing, draw_all
+from ortbench.charts.drawing import Drawing
 from ortbench.charts.load import depth, tail_rows, told_rows
+from ortbench.charts.painters import draw_all
 from ortbench.charts.table import build_table
 from ortbench.charts.vega import vega_script
 from ortbench.results.derive import summarize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -259,6 +260,8 @@ def test_a_fault_of_our_own_is_one_message_too(ortbench: CommandLine, monkeypatc
     monkeypatch.setattr("ortbench.results.source.load_summary", fail)
     outcome = ortbench("show", "anything")
     assert outcome.status == 70
-    assert outcome.stderr == (
-        "Error: ortbench itself failed: KeyError: 'lost'. Run it again with --debug and report the traceback.\n"
+    assert re.fullmatch(
+        r"Error: ortbench itself failed in ortbench\.commands\.looking:\d+: KeyError: 'lost'\. "
+        r"Add --debug to the same command for the traceback; please report it with the command and the version, .+\.\n",
+        outcome.stderr,
     )
