@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ortbench.charts.best_table import print_best
-from ortbench.charts.elasticity_words import elasticity_sentences
 from ortbench.charts.console import print_line
+from ortbench.charts.elasticity_words import elasticity_sentences
 from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
