@@ -4,15 +4,24 @@ The estimator of a speedup. Within a round every arm ran once, close together in
 the machine fall on all of them: the logarithm of (baseline's latency / arm's latency) is taken per round. Within
 a launch the median over rounds discards bursts that hit one arm only. A launch then counts as one observation,
 since two processes of the same program differ for their whole life and more rounds do not average that out.
-Over launches the estimate is the Hodges-Lehmann median of Walsh averages and the interval is Wilcoxon's signed
-rank, which a bad launch of twelve or more hardly widens, and one of seven to eleven by half of its distance from the
-others; Student's t it widens several times. Where the launches are too few for the
-confidence asked of ranks alone (five or fewer for 95 %), the interval is Student's t, widened to hold every
-launch. A single launch gives no interval, and neither do launches so far apart that its bounds would differ by more
-than tenfold: such an interval decides nothing, and Student's t of two launches reaches to absurd figures.
+Over launches the estimate is the Hodges-Lehmann median of Walsh averages. The interval depends on the launches:
+
+- one: there is none.
+- two to six, and up to eleven where one has more than three times the rounds of another: Student's t of the weighted
+  mean, by Hartung and Knapp. A launch of few rounds weighs less, see `variances.py`. Of six launches ranks would give
+  the whole range, which is a quarter wider than t and holds no better where one launch in ten is bad.
+- from seven on, or twelve where rounds are so unequal: Wilcoxon's signed rank. A bad launch of twelve or more hardly
+  widens it, and one of seven to eleven by half of its distance from the others. It is exact for launches that scatter
+  unequally. Where a confidence beyond its reach is asked for, as when many speedups are compared, the interval is
+  Student's t, widened to hold every launch.
+
+Launches so far apart that the bounds would differ by more than tenfold have no interval: it would decide nothing, and
+Student's t of two launches reaches to absurd figures.
+
 
 Sources: Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013 (levels of repetition); Hodges and
-Lehmann, Estimates of Location Based on Rank Tests, 1963; Wilcoxon, Individual Comparisons by Ranking Methods, 1945.
+Lehmann, Estimates of Location Based on Rank Tests, 1963; Wilcoxon, Individual Comparisons by Ranking Methods, 1945;
+Hartung and Knapp, A refined method for the meta-analysis of controlled clinical trials with binary outcome, 2001.
 """
 
 from __future__ import annotations
@@ -24,12 +33,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
+from typing import Literal
+
+from ortbench.results.variances import launch_weights
 
 CONFIDENCE = 0.95
 # An interval whose upper bound is more than so many times its lower one is not given: it would decide nothing.
 WIDEST_INTERVAL = 10.0
 # Beyond it the exponential is no float any more.
 _LARGEST_LOG = 700.0
+# From so many launches on ranks do no worse than t, and hold a bad launch better.
+RANKS_FROM = 7
+# From so many on they leave a bad launch out, a noisy one of few rounds as well.
+_RANKS_ALWAYS_FROM = 12
+# Launches are unequal where one has more than this many times the rounds of another.
+_UNEQUAL_ROUNDS = 3
+
+Method = Literal["one launch", "t", "weighted t", "ranks"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +59,12 @@ class LogEstimate:
     Attributes:
         launches: one natural logarithm of a latency or ratio for each launch; at least one.
         shift: added to every one of them, so that an interval can be printed beside another centre.
+        weights: of the launches, relative to each other; empty where all count alike.
     """
 
     launches: tuple[float, ...]
     shift: float = 0.0
+    weights: tuple[float, ...] = ()
 
     @cached_property
     def _walsh(self) -> list[float]:
@@ -50,9 +72,23 @@ class LogEstimate:
         return sorted((one + other) / 2 for one, other in combinations_with_replacement(self.launches, 2))
 
     @property
+    def method(self) -> Method:
+        """How the interval is made; the module says why."""
+        if len(self.launches) < 2:
+            return "one launch"
+        if len(self.launches) >= RANKS_FROM and not self.weights:
+            return "ranks"
+        return "weighted t" if len(set(self.weights)) > 1 else "t"
+
+    @cached_property
     def center(self) -> float:
         """The natural logarithm of the estimate."""
-        return statistics.median(self._walsh) + self.shift
+        if len(set(self.weights)) < 2:
+            return statistics.median(self._walsh) + self.shift
+        pairs = combinations_with_replacement(zip(self.launches, self.weights, strict=True), 2)
+        return (
+            _weighted_median([((one + other) / 2, mine * yours) for (one, mine), (other, yours) in pairs]) + self.shift
+        )
 
     @property
     def value(self) -> float:
@@ -84,15 +120,16 @@ class LogEstimate:
         count = len(self.launches)
         if count < 2:
             return None
-        left_out = signed_rank_margin(count, 1 - confidence)
+        left_out = signed_rank_margin(count, 1 - confidence) if self.method == "ranks" else None
         if left_out is not None:
             return self._walsh[left_out] + self.shift, self._walsh[-1 - left_out] + self.shift
         from scipy.special import stdtrit
 
-        half = float(stdtrit(count - 1, (1 + confidence) / 2)) * self._standard_error
-        mean = statistics.fmean(self.launches)
-        low, high = min(mean - half, *self.launches), max(mean + half, *self.launches)
-        return low + self.shift, high + self.shift
+        mean, error = self._mean_and_error
+        half = float(stdtrit(count - 1, (1 + confidence) / 2)) * error
+        # At what ranks cannot say, nothing lies outside that lay inside; and an estimate is never outside.
+        held = self.launches if self.method == "ranks" else (self.center - self.shift,)
+        return min(mean - half, *held) + self.shift, max(mean + half, *held) + self.shift
 
     def relative_half_width(self) -> float | None:
         """Half the 95 % interval's width over the estimate; None where there is no interval."""
@@ -101,19 +138,44 @@ class LogEstimate:
 
     def moved_to(self, center: float) -> LogEstimate:
         """Return the same uncertainty around another centre."""
-        return LogEstimate(self.launches, self.shift + center - self.center)
+        return LogEstimate(self.launches, self.shift + center - self.center, self.weights)
 
     def level_above(self, bound: float) -> float:
         """Return the smallest level, 1 - confidence, at which the interval lies above `bound` on the log scale."""
-        return _level_above([value + self.shift for value in self.launches], bound)
+        return self._level(bound, 1)
 
     def level_below(self, bound: float) -> float:
         """Return the smallest level at which the interval lies below `bound`."""
-        return _level_above([-value - self.shift for value in self.launches], -bound)
+        return self._level(bound, -1)
 
-    @property
-    def _standard_error(self) -> float:
-        return statistics.stdev(self.launches) / math.sqrt(len(self.launches))
+    def _level(self, bound: float, side: int) -> float:
+        """Return twice the tail beyond `bound`; of ranks, and beyond what ranks can say of Student's t."""
+        if len(self.launches) < 2:
+            return 1.0
+        if self.method != "ranks":
+            return self._t_level(bound, side) if side * (self.center - bound) > 0 else 1.0
+        beyond = sum(side * (average + self.shift - bound) <= 0 for average in self._walsh)
+        tail = signed_rank_tail(len(self.launches))
+        ranks = min(1.0, 2 * tail[beyond]) if beyond < len(tail) else 1.0
+        return ranks if beyond else min(ranks, self._t_level(bound, side))
+
+    def _t_level(self, bound: float, side: int) -> float:
+        from scipy.special import stdtr
+
+        mean, error = self._mean_and_error
+        distance = side * (mean + self.shift - bound)
+        if error == 0:
+            return 0.0 if distance > 0 else 1.0
+        return min(1.0, 2 * float(stdtr(len(self.launches) - 1, -distance / error)))
+
+    @cached_property
+    def _mean_and_error(self) -> tuple[float, float]:
+        """Return the weighted mean and its standard error by Hartung and Knapp; alike weights give the usual ones."""
+        weights = self.weights or (1.0,) * len(self.launches)
+        total = math.fsum(weights)
+        mean = math.fsum(weight * value for weight, value in zip(weights, self.launches, strict=True)) / total
+        squares = math.fsum(weight * (value - mean) ** 2 for weight, value in zip(weights, self.launches, strict=True))
+        return mean, math.sqrt(squares / total / (len(self.launches) - 1))
 
 
 def estimate_over_launches(launches: Sequence[Sequence[float]]) -> LogEstimate | None:
@@ -125,8 +187,21 @@ def estimate_over_launches(launches: Sequence[Sequence[float]]) -> LogEstimate |
     Returns:
         None where there is nothing at all.
     """
-    medians = tuple(statistics.median(values) for values in launches if values)
-    return LogEstimate(medians) if medians else None
+    filled = [values for values in launches if values]
+    if not filled:
+        return None
+    medians = tuple(statistics.median(values) for values in filled)
+    return LogEstimate(medians, weights=launch_weights(filled) if _weighted(filled) else ())
+
+
+def _weighted(launches: Sequence[Sequence[float]]) -> bool:
+    """Say whether launches count by what their rounds tell: where they are few, or unequal and not many.
+
+    It depends on how many rounds there are and never on what they read, so that nothing is chosen by its result.
+    """
+    rounds = [len(values) for values in launches]
+    unequal = max(rounds) > _UNEQUAL_ROUNDS * min(rounds)
+    return 1 < len(rounds) < (_RANKS_ALWAYS_FROM if unequal else RANKS_FROM)
 
 
 def paired_log_ratios(
@@ -170,24 +245,15 @@ def signed_rank_tail(count: int) -> tuple[float, ...]:
     return tuple(tail)
 
 
-def _level_above(launches: Sequence[float], bound: float) -> float:
-    """Return twice the signed-rank tail beyond `bound`; beyond what ranks can say, Student's t."""
-    count = len(launches)
-    if count < 2:
-        return 1.0
-    walsh = [(one + other) / 2 for one, other in combinations_with_replacement(launches, 2)]
-    below = sum(average <= bound for average in walsh)
-    tail = signed_rank_tail(count)
-    ranks = min(1.0, 2 * tail[below]) if below < len(tail) else 1.0
-    return ranks if below else min(ranks, _t_level(launches, bound))
-
-
-def _t_level(launches: Sequence[float], bound: float) -> float:
-    """Return twice the t tail beyond `bound` for launches that all lie above it."""
-    from scipy.special import stdtr
-
-    distance = statistics.fmean(launches) - bound
-    spread = statistics.stdev(launches)
-    if spread == 0:
-        return 0.0
-    return min(1.0, 2 * float(stdtr(len(launches) - 1, -distance * math.sqrt(len(launches)) / spread)))
+def _weighted_median(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the median of (value, weight) pairs; between two values where exactly half lies on either side."""
+    ordered = sorted(pairs)
+    half = math.fsum(weight for _, weight in ordered) / 2
+    reached = 0.0
+    for index, (value, weight) in enumerate(ordered):
+        reached += weight
+        if math.isclose(reached, half, rel_tol=1e-12) and index + 1 < len(ordered):
+            return (value + ordered[index + 1][0]) / 2
+        if reached > half:
+            break
+    return value

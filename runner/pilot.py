@@ -12,6 +12,8 @@ import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from ortbench.results.variances import MEDIAN_FACTOR, between_variance, robust_variance, within_variance
+
 # The pilot's slices, long enough to see what shorter ones would have given.
 PILOT_SLICE_NS = 160_000_000
 # Where the pilot had too few rounds to choose by: short slices pair best.
@@ -21,12 +23,6 @@ _ROUNDS_TO_JUDGE_BY = 8
 # A variance from a few rounds is uncertain, and short slices pair best: a longer one must be clearly better.
 _CLEARLY_BETTER = 0.6
 MOST_CALLS_A_SLICE = 1000
-# Two launches of one engine differ by about this much (docs/statistics.md); it counts as much as eight launches.
-_USUAL_LAUNCH_SPREAD = 0.007
-_WEIGHT_OF_USUAL = 8
-_SMALLEST_LAUNCH_SPREAD = 0.002
-# A median over n normal values has pi/2 times the variance of their mean.
-_MEDIAN_FACTOR = math.pi / 2
 # Of six normal values, in standard deviations (Tippett, On the Extreme Individuals and the Range of Samples, 1925).
 _HALF_RANGE_OF_SIX = 2.534 / 2
 # What is expected on average is missed half of the time; this much below the target it is met more often than not.
@@ -87,12 +83,6 @@ def _pair_variance(baseline: PilotSlices, arm: PilotSlices, slice_ns: int) -> fl
     return robust_variance([math.log(one / other) for one, other in zip(theirs, own, strict=True)])
 
 
-def robust_variance(values: Sequence[float]) -> float:
-    """Return the variance that a normal distribution with the same median absolute deviation has."""
-    middle = statistics.median(values)
-    return (1.4826 * statistics.median(abs(value - middle) for value in values)) ** 2
-
-
 def best_rounds(launches: Sequence[Sequence[float]], launch_s: float, round_s: float) -> int:
     """Return how many rounds a launch should have.
 
@@ -101,9 +91,9 @@ def best_rounds(launches: Sequence[Sequence[float]], launch_s: float, round_s: f
         launch_s: what a launch costs this cell before its first round.
         round_s: one round.
     """
-    within = _within_variance(launches)
-    between = _between_variance(launches, within)
-    return max(1, round(math.sqrt(launch_s / max(round_s, 1e-6) * _MEDIAN_FACTOR * within / between)))
+    within = within_variance(launches)
+    between = between_variance(launches, within)
+    return max(1, round(math.sqrt(launch_s / max(round_s, 1e-6) * MEDIAN_FACTOR * within / between)))
 
 
 def promises(launches: Sequence[Sequence[float]], rounds: int, target: float) -> bool:
@@ -119,27 +109,9 @@ def promises(launches: Sequence[Sequence[float]], rounds: int, target: float) ->
     medians = [statistics.median(values) for values in launches if values]
     if not medians:
         return False
-    within = _within_variance(launches)
-    spread = math.sqrt(_between_variance(launches, within) + _MEDIAN_FACTOR * within / rounds)
+    within = within_variance(launches)
+    spread = math.sqrt(between_variance(launches, within) + MEDIAN_FACTOR * within / rounds)
     return max(_HALF_RANGE_OF_SIX * spread, (max(medians) - min(medians)) / 2) <= _HOPE * target
-
-
-def _within_variance(launches: Sequence[Sequence[float]]) -> float:
-    """Return the variance of rounds within launches, pooled by the number of rounds."""
-    weighted = [(len(values), robust_variance(values)) for values in launches if len(values) > 1]
-    total = sum(count for count, _ in weighted)
-    return sum(count * variance for count, variance in weighted) / total if total else 0.0
-
-
-def _between_variance(launches: Sequence[Sequence[float]], within: float) -> float:
-    """Return the variance of launches beyond what their rounds explain, drawn towards the usual."""
-    medians = [statistics.median(values) for values in launches if values]
-    usual = _USUAL_LAUNCH_SPREAD**2
-    if len(medians) > 1:
-        rounds = statistics.harmonic_mean([len(values) for values in launches if values])
-        seen = max(0.0, robust_variance(medians) - _MEDIAN_FACTOR * within / rounds)
-        usual = (_WEIGHT_OF_USUAL * usual + len(medians) * seen) / (_WEIGHT_OF_USUAL + len(medians))
-    return max(usual, _SMALLEST_LAUNCH_SPREAD**2)
 
 
 def rounds_for_cell(ratios: Collection[Sequence[Sequence[float]]], launch_s: float, round_s: float) -> int:
