@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 # An interval of 95 % by ranks takes six launches; before that a narrow one may be luck, and the study goes on.
-LAUNCHES_BEFORE_STOPPING = 6
+LAUNCHES_BEFORE_STOPPING = 8
 # From twelve launches on ranks leave a bad one out; they are worth having where starting them is cheap.
 LAUNCHES_WANTED = 12
 FEWEST_LAUNCHES = 3
