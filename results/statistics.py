@@ -191,15 +191,17 @@ def estimate_over_launches(launches: Sequence[Sequence[float]]) -> LogEstimate |
     if not filled:
         return None
     medians = tuple(statistics.median(values) for values in filled)
-    return LogEstimate(medians, weights=launch_weights(filled) if _weighted(filled) else ())
+    return LogEstimate(medians, weights=launch_weights(filled) if weighs_launches([len(values) for values in filled]) else ())
 
 
-def _weighted(launches: Sequence[Sequence[float]]) -> bool:
+def weighs_launches(rounds: Sequence[float]) -> bool:
     """Say whether launches count by what their rounds tell: where they are few, or unequal and not many.
 
     It depends on how many rounds there are and never on what they read, so that nothing is chosen by its result.
+
+    Args:
+        rounds: of each launch.
     """
-    rounds = [len(values) for values in launches]
     unequal = max(rounds) > _UNEQUAL_ROUNDS * min(rounds)
     return 1 < len(rounds) < (_RANKS_ALWAYS_FROM if unequal else RANKS_FROM)
 

@@ -23,7 +23,7 @@ MEDIAN_FACTOR = math.pi / 2
 # No launch weighs less than this share of the heaviest. Weights of variances that are known only roughly make the
 # interval too narrow: without this bound 0.90 to 0.94 of them hold the truth where launches differ by 2 to 5 %,
 # with it 0.94 and more (benchmarks/launch_planning.py).
-_LEAST_SHARE = 0.25
+LEAST_SHARE = 0.25
 
 
 def robust_variance(values: Sequence[float]) -> float:
@@ -65,7 +65,7 @@ def launch_weights(launches: Sequence[Sequence[float]]) -> tuple[float, ...]:
         # Where launches are seen to differ more than is usual, rounds matter less, and weights become alike.
         between = max(beyond, _shrunken(seen, launches, within))
     variances = [between + MEDIAN_FACTOR * within / len(values) for values in launches]
-    return tuple(max(min(variances) / variance, _LEAST_SHARE) for variance in variances)
+    return tuple(max(min(variances) / variance, LEAST_SHARE) for variance in variances)
 
 
 def _shrunken(seen: float, launches: Sequence[Sequence[float]], within: float) -> float:

@@ -1,55 +1,32 @@
 """How the time of a study is shared among launches and cells. Pure functions of what was measured so far.
 
-Every cell is measured in a first launch. Where the variances seen so far promise the target after as few launches as
-an interval by ranks needs, launches are as short as these variances allow, and the study ends early. Where they do
-not, all of the time will be used, and launches are so long that most of it is spent measuring. When every group has
-enough launches the time goes, launch by launch, to the group with the widest interval, and in it to the cells that
-have not met the target.
+Every cell is measured in a first launch, the pilot. After each launch the rest is planned anew. For each possible
+number of further launches the rounds that fit into the time left are reckoned, with starting and preparing as they
+were measured, and from these how wide the intervals can be expected to be (`expectation.py`). Where some number of
+launches promises the target, the plan that reaches it soonest is followed, and the study ends early. Where none does,
+all of the time is used by the number that promises the narrowest intervals. When every group has enough launches the
+time goes, launch by launch, to the group with the widest interval, and in it to the cells that have not met the target.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-# An interval of 95 % by ranks takes six launches; before that a narrow one may be luck, and the study goes on.
+from ortbench.runner.costs import CellCost
+from ortbench.runner.expectation import Scatter, expected_half_width
+
+# A narrow interval of fewer launches may be luck. Of noisy studies that stop as soon as an interval of six or seven is
+# narrow, too few hold the truth (benchmarks/launch_planning.py).
 LAUNCHES_BEFORE_STOPPING = 8
-# From twelve launches on ranks leave a bad one out; they are worth having where starting them is cheap.
-LAUNCHES_WANTED = 12
-FEWEST_LAUNCHES = 3
-# The cold call and the warm-up of calls that are long: two or three windows of one call each.
-_CALLS_TO_PREPARE = 4
-_MIN_ROUNDS = 3
-_LONG_ROUND_S = 5.0
+# More than so many launches gain nothing worth the time to plan them.
+_MOST_LAUNCHES = 60
 _FIRST_LAUNCH_SHARE = 0.1
-# (length of a study in s, seconds measured for each second of starting and warming up): a long study can afford
-# launches of which nearly everything is measured, a short one needs many launches more.
-_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY = (60.0, 0.6), (300.0, 2.4), (1200.0, 6.5)
-
-
-@dataclass(frozen=True)
-class CellCost:
-    """What a cell was seen to cost in its last launch.
-
-    Attributes:
-        prepare_s: making all its arms ready.
-        round_s: one round of all its arms, with the time between slices.
-    """
-
-    prepare_s: float
-    round_s: float
-
-    @property
-    def least_rounds_s(self) -> float:
-        """The fewest rounds."""
-        return min_rounds(self.round_s) * self.round_s
-
-    @property
-    def minimum_s(self) -> float:
-        """Preparing and the fewest rounds."""
-        return self.prepare_s + self.least_rounds_s
+# What is expected on average is missed half of the time; this much below the target it is met more often than not.
+_HOPE = 0.8
+# How much the width of an interval so far counts when rounds are shared among cells.
+_NARROW, _WIDE = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -60,26 +37,40 @@ class CellState:
         launches: that have rounds of it.
         excess: the widest interval's half-width over the target; infinite where there is none yet, 0 where
             nothing is compared.
-        rounds: how many a launch should have, by the variances seen so far.
-        hopeful: whether launches of so many rounds promise the target as soon as there are enough of them.
+        rounds: of each launch so far.
+        scatter: of the arm whose interval will be the widest.
+        target: the half-width that is wanted.
+        to_the_end: whether it wants all the time there is, as the tail does under a load.
     """
 
     id: str
     cost: CellCost
     launches: int
     excess: float
-    rounds: int = 1
-    hopeful: bool = False
-
-    @property
-    def wanted_s(self) -> float:
-        """As many rounds as a launch should have, and never fewer than the fewest."""
-        return max(self.rounds * self.cost.round_s, self.cost.least_rounds_s)
+    rounds: tuple[int, ...] = ()
+    scatter: Scatter = field(default_factory=Scatter)
+    target: float = 0.02
+    to_the_end: bool = False
 
     @property
     def done(self) -> bool:
         """Whether it is known as well as was wanted, after enough launches to believe it."""
         return self.excess <= 1 and self.launches >= LAUNCHES_BEFORE_STOPPING
+
+    def expected_excess(self, launches: int, seconds: float) -> float:
+        """Return the half-width over the target after so many more launches, each with so many seconds of rounds."""
+        rounds = seconds / max(self.cost.round_s, 1e-6)
+        return expected_half_width([*self.rounds, *[rounds] * launches], self.scatter) / self.target
+
+    def seconds_to_the_target(self, launches: int, most_s: float) -> float | None:
+        """Return how many seconds of rounds each of so many launches needs for the target; None for more than that."""
+        least_s = self.cost.least_rounds_s
+        if self.to_the_end or self.expected_excess(launches, max(most_s, least_s)) > _HOPE:
+            return None
+        enough_s = least_s
+        while self.expected_excess(launches, enough_s) > _HOPE:
+            enough_s = min(max(most_s, least_s), enough_s + max(0.1 * enough_s, self.cost.round_s))
+        return enough_s
 
 
 @dataclass(frozen=True)
@@ -101,6 +92,16 @@ class GroupState:
         """The cells that want more launches."""
         return tuple(cell for cell in self.cells if not cell.done)
 
+    @property
+    def overhead_s(self) -> float:
+        """A launch without its rounds."""
+        return self.start_s + sum(cell.cost.again_s for cell in self.cells)
+
+    @property
+    def least_s(self) -> float:
+        """The fewest rounds of every cell."""
+        return sum(cell.cost.least_rounds_s for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class PlannedLaunch:
@@ -110,57 +111,90 @@ class PlannedLaunch:
     seconds: dict[str, float]
 
 
-def min_rounds(round_s: float) -> int:
-    """Return the fewest rounds a launch spends on a cell: three, or one where a round takes very long."""
-    return _MIN_ROUNDS if round_s <= _LONG_ROUND_S else 1
-
-
 def first_launch_seconds(max_time_s: float, cells: int) -> float:
     """Return how long a cell's rounds last in the first launch, which serves as the pilot."""
     return max_time_s * _FIRST_LAUNCH_SHARE / cells
 
 
-def measured_per_overhead(max_time_s: float) -> float:
-    """Return how many seconds to measure for each second of starting and warming up, by the study's length."""
-    points = (_SHORT_STUDY, _USUAL_STUDY, _LONG_STUDY)
-    if max_time_s <= points[0][0]:
-        return points[0][1]
-    for (left, low), (right, high) in itertools.pairwise(points):
-        if max_time_s <= right:
-            return low + (high - low) * math.log(max_time_s / left) / math.log(right / left)
-    return points[-1][1]
-
-
-def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: float) -> PlannedLaunch | None:
+def next_launch(groups: Sequence[GroupState], remaining_s: float) -> PlannedLaunch | None:
     """Return the launch that serves the study best, or None where every target is met or nothing fits any more.
 
     Args:
         groups: each after its first launch.
         remaining_s: of the whole study.
-        max_time_s: the whole study.
     """
     # What does not fit any more wants nothing of the rest.
     fitting = [replace(group, cells=_fitting(remaining_s - group.start_s, group.open_cells)) for group in groups]
     if not (ready := [group for group in fitting if group.cells]):
         return None
     group = min(ready, key=_urgency)
-    share_s = _share(group, ready, remaining_s)
-    if all(cell.hopeful for cell in group.cells):
-        return PlannedLaunch(group.index, _seconds_to_the_target(group, share_s, remaining_s))
-    return PlannedLaunch(group.index, _seconds(group, share_s, remaining_s, max_time_s))
+    return PlannedLaunch(group.index, plan_group(group, _share(group, ready, remaining_s), remaining_s))
 
 
-def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:
-    """Scale the cost of the largest batch size measured so far to `batch_size`; None where none was.
+def plan_group(group: GroupState, share_s: float, remaining_s: float) -> dict[str, float]:
+    """Return how many seconds of rounds each cell gets in the group's next launch.
 
-    Making ready is calls, and what does not grow with the batch: compiling above all.
+    Args:
+        group: with cells that fit into a launch.
+        share_s: the group's part of the time left.
+        remaining_s: all of it; the next launch may use it where the share is shorter than a launch.
     """
-    if not known:
-        return None
-    reference_size, cost = max(known, key=lambda pair: pair[0])
-    scale = batch_size / reference_size
-    calls_s = min(cost.prepare_s, _CALLS_TO_PREPARE * cost.round_s)
-    return CellCost(cost.prepare_s - calls_s + calls_s * scale, cost.round_s * scale)
+    shortest_s = group.overhead_s + group.least_s
+    fewest = min(cell.launches for cell in group.cells)
+    most = max(1, min(_MOST_LAUNCHES - fewest, int(share_s / max(shortest_s, 1e-6))))
+    lengths = {
+        launches: min(max(share_s / launches, shortest_s), remaining_s) - group.overhead_s
+        for launches in range(1, most + 1)
+    }
+    enough = range(max(1, LAUNCHES_BEFORE_STOPPING - fewest), most + 1)
+    plans = [(launches, _to_the_target(group, launches, lengths[launches])) for launches in enough]
+    sufficient = [(launches, seconds) for launches, seconds in plans if seconds is not None]
+    if sufficient:
+        return min(sufficient, key=lambda plan: plan[0] * (group.overhead_s + sum(plan[1].values())))[1]
+    filled = {launches: _filled(group, seconds) for launches, seconds in lengths.items()}
+    return filled[min(filled, key=lambda launches: _expected_width(group, launches, filled[launches]))]
+
+
+def share_rounds(total_s: float, least_s: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Share seconds in proportion to the weights, but give each at least its least."""
+    given = list(least_s)
+    free = set(range(len(given)))
+    while free:
+        left_s = total_s - sum(given[place] for place in range(len(given)) if place not in free)
+        unit = left_s / max(sum(weights[place] for place in free), 1e-12)
+        short = {place for place in free if unit * weights[place] < least_s[place]}
+        if not short:
+            for place in free:
+                given[place] = unit * weights[place]
+            break
+        free -= short
+    return given
+
+
+def _to_the_target(group: GroupState, launches: int, length_s: float) -> dict[str, float] | None:
+    """Return the fewest seconds with which so many launches promise every target; None where they do not fit."""
+    seconds = {cell.id: cell.seconds_to_the_target(launches, length_s) for cell in group.cells}
+    found = {name: own for name, own in seconds.items() if own is not None}
+    return found if len(found) == len(seconds) and sum(found.values()) <= length_s * (1 + 1e-9) else None
+
+
+def _filled(group: GroupState, length_s: float) -> dict[str, float]:
+    """Share a launch's seconds so that the intervals' squared widths have the least sum (Neyman's allocation).
+
+    Cells whose interval is wide so far get more than that, as a variance from few rounds may be too small.
+    """
+    least_s = [cell.cost.least_rounds_s for cell in group.cells]
+    weights = [
+        math.sqrt(cell.scatter.within * cell.cost.round_s * min(max(cell.excess, _NARROW), _WIDE)) / cell.target + 1e-9
+        for cell in group.cells
+    ]
+    shared = share_rounds(length_s, least_s, weights)
+    return {cell.id: seconds for cell, seconds in zip(group.cells, shared, strict=True)}
+
+
+def _expected_width(group: GroupState, launches: int, seconds: dict[str, float]) -> float:
+    """Return the root of the mean squared width, over the targets, with so many more launches of that length."""
+    return math.hypot(*(cell.expected_excess(launches, seconds[cell.id]) for cell in group.cells))
 
 
 def _fewest(group: GroupState) -> int:
@@ -177,41 +211,6 @@ def _share(group: GroupState, groups: Sequence[GroupState], remaining_s: float) 
     """Return the group's part of the time: alike for all that are short of launches, everything after that."""
     short = [other for other in groups if _fewest(other) < LAUNCHES_BEFORE_STOPPING]
     return remaining_s / len(short) if group in short else remaining_s
-
-
-def _overhead_s(group: GroupState) -> float:
-    return group.start_s + sum(cell.cost.prepare_s for cell in group.cells)
-
-
-def _seconds_to_the_target(group: GroupState, share_s: float, remaining_s: float) -> dict[str, float]:
-    """Return rounds as the variances ask for; fewer where the time would not do for enough launches of that length."""
-    launches = max(1, LAUNCHES_BEFORE_STOPPING - _fewest(group))
-    least = sum(cell.cost.least_rounds_s for cell in group.cells)
-    beyond = sum(cell.wanted_s for cell in group.cells) - least
-    spare = max(0.0, min(share_s / launches, remaining_s) - _overhead_s(group) - least)
-    part = min(1.0, spare / beyond) if beyond else 0.0
-    return {
-        cell.id: cell.cost.least_rounds_s + part * (cell.wanted_s - cell.cost.least_rounds_s) for cell in group.cells
-    }
-
-
-def _seconds(group: GroupState, share_s: float, remaining_s: float, max_time_s: float) -> dict[str, float]:
-    """Return rounds for a launch of which most is spent measuring, the widest intervals getting the most."""
-    overhead = _overhead_s(group)
-    least = sum(cell.cost.least_rounds_s for cell in group.cells)
-    wanted = sum(cell.wanted_s for cell in group.cells)
-    shortest = overhead + max(least, overhead * measured_per_overhead(max_time_s))
-    ideal = max(shortest, overhead + wanted)
-    done = _fewest(group)
-    # As many as the variances ask for; but enough for a good interval by ranks, if the time allows those at all.
-    enough = max(FEWEST_LAUNCHES, min(LAUNCHES_WANTED, done + int(share_s / shortest)))
-    launches = max(1, enough - done, int(share_s / ideal))
-    spare = max(0.0, min(share_s / launches, remaining_s) - overhead - least)
-    weights = [min(cell.excess, 10.0) or 1.0 for cell in group.cells]
-    return {
-        cell.id: cell.cost.least_rounds_s + spare * weight / sum(weights)
-        for cell, weight in zip(group.cells, weights, strict=True)
-    }
 
 
 def _fitting(available_s: float, cells: Sequence[CellState]) -> tuple[CellState, ...]:

@@ -1,18 +1,17 @@
-"""What the first rounds teach: how long a slice should be, and how many rounds a launch. Pure functions of samples.
+"""What the first rounds teach about how long a slice should be. Pure functions of samples.
 
-Both follow Kalibera and Jones, Rigorous Benchmarking in Reasonable Time, ISMM 2013: at every level repeat so often
-that the variance of the result for the time spent is least. For a level that costs `above` to enter once and `own`
-for each repetition, with variances `between` and `within`, that is sqrt(above / own * within / between) repetitions.
+The slice is as Kalibera and Jones say, Rigorous Benchmarking in Reasonable Time, ISMM 2013: repeat at every level so
+often that the variance of the result for the time spent is least.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ortbench.results.variances import MEDIAN_FACTOR, between_variance, robust_variance, within_variance
+from ortbench.results.variances import robust_variance
 
 # The pilot's slices, long enough to see what shorter ones would have given.
 PILOT_SLICE_NS = 160_000_000
@@ -23,10 +22,6 @@ _ROUNDS_TO_JUDGE_BY = 8
 # A variance from a few rounds is uncertain, and short slices pair best: a longer one must be clearly better.
 _CLEARLY_BETTER = 0.6
 MOST_CALLS_A_SLICE = 1000
-# Of six normal values, in standard deviations (Tippett, On the Extreme Individuals and the Range of Samples, 1925).
-_HALF_RANGE_OF_SIX = 2.534 / 2
-# What is expected on average is missed half of the time; this much below the target it is met more often than not.
-_HOPE = 0.8
 
 
 def calls_in(slice_ns: float, call_ns: float) -> int:
@@ -81,39 +76,3 @@ def _pair_variance(baseline: PilotSlices, arm: PilotSlices, slice_ns: int) -> fl
     theirs = baseline.latencies(calls_in(slice_ns, baseline.call_ns))
     own = arm.latencies(calls_in(slice_ns, arm.call_ns))
     return robust_variance([math.log(one / other) for one, other in zip(theirs, own, strict=True)])
-
-
-def best_rounds(launches: Sequence[Sequence[float]], launch_s: float, round_s: float) -> int:
-    """Return how many rounds a launch should have.
-
-    Args:
-        launches: one arm's paired log ratios, grouped by launch.
-        launch_s: what a launch costs this cell before its first round.
-        round_s: one round.
-    """
-    within = within_variance(launches)
-    between = between_variance(launches, within)
-    return max(1, round(math.sqrt(launch_s / max(round_s, 1e-6) * MEDIAN_FACTOR * within / between)))
-
-
-def promises(launches: Sequence[Sequence[float]], rounds: int, target: float) -> bool:
-    """Say whether six launches can be expected to know a ratio within `target`.
-
-    Their interval by ranks is all their range, which is expected to be 2.53 times their standard deviation.
-
-    Args:
-        launches: one arm's paired log ratios so far, grouped by launch.
-        rounds: of each launch to come.
-        target: half-width of the interval.
-    """
-    medians = [statistics.median(values) for values in launches if values]
-    if not medians:
-        return False
-    within = within_variance(launches)
-    spread = math.sqrt(between_variance(launches, within) + MEDIAN_FACTOR * within / rounds)
-    return max(_HALF_RANGE_OF_SIX * spread, (max(medians) - min(medians)) / 2) <= _HOPE * target
-
-
-def rounds_for_cell(ratios: Collection[Sequence[Sequence[float]]], launch_s: float, round_s: float) -> int:
-    """Return how many rounds a launch of a cell should have: what the arm that needs most asks for."""
-    return max((best_rounds(launches, launch_s, round_s) for launches in ratios), default=1)
