@@ -191,7 +191,9 @@ def estimate_over_launches(launches: Sequence[Sequence[float]]) -> LogEstimate |
     if not filled:
         return None
     medians = tuple(statistics.median(values) for values in filled)
-    return LogEstimate(medians, weights=launch_weights(filled) if weighs_launches([len(values) for values in filled]) else ())
+    return LogEstimate(
+        medians, weights=launch_weights(filled) if weighs_launches([len(values) for values in filled]) else ()
+    )
 
 
 def weighs_launches(rounds: Sequence[float]) -> bool:

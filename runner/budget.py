@@ -20,8 +20,10 @@ from ortbench.runner.expectation import Scatter, expected_half_width
 # A narrow interval of fewer launches may be luck. Of noisy studies that stop as soon as an interval of six or seven is
 # narrow, too few hold the truth (benchmarks/launch_planning.py).
 LAUNCHES_BEFORE_STOPPING = 8
-# More than so many launches gain nothing worth the time to plan them.
-_MOST_LAUNCHES = 60
+# From twelve launches on ranks leave a bad one out. Beyond them launches are no shorter than this: those that follow each
+# other within seconds meet the machine in the same state, and many of them would claim a precision that they lack.
+_LAUNCHES_WANTED = 12
+_APART_S = 25.0
 _FIRST_LAUNCH_SHARE = 0.1
 # What is expected on average is missed half of the time; this much below the target it is met more often than not.
 _HOPE = 0.8
@@ -141,7 +143,7 @@ def plan_group(group: GroupState, share_s: float, remaining_s: float) -> dict[st
     """
     shortest_s = group.overhead_s + group.least_s
     fewest = min(cell.launches for cell in group.cells)
-    most = max(1, min(_MOST_LAUNCHES - fewest, int(share_s / max(shortest_s, 1e-6))))
+    most = _most_launches(share_s, shortest_s, fewest)
     lengths = {
         launches: min(max(share_s / launches, shortest_s), remaining_s) - group.overhead_s
         for launches in range(1, most + 1)
@@ -169,6 +171,34 @@ def share_rounds(total_s: float, least_s: Sequence[float], weights: Sequence[flo
             break
         free -= short
     return given
+
+
+def best_length_s(left_s: float, overhead_s: float, stages: Sequence[tuple[float, float]], done: int) -> float:
+    """Return how long a launch should last, overhead included, for the narrowest intervals when the time is over.
+
+    For launches of which nothing is known but what they cost: the finals', and those of chosen configurations.
+
+    Args:
+        left_s: in all.
+        overhead_s: of a launch, before and between rounds.
+        stages: of each the fewest rounds and one round, in seconds.
+        done: launches so far.
+    """
+    least_s = [least for least, _ in stages]
+    most = _most_launches(left_s, overhead_s + sum(least_s), done)
+
+    def expected_width(launches: int) -> float:
+        given = share_rounds(left_s / launches - overhead_s, least_s, [1.0] * len(least_s))
+        rounds = (seconds / max(round_s, 1e-6) for seconds, (_, round_s) in zip(given, stages, strict=True))
+        return math.hypot(*(expected_half_width([own] * (done + launches), Scatter()) for own in rounds))
+
+    return left_s / min(range(1, most + 1), key=expected_width)
+
+
+def _most_launches(left_s: float, shortest_s: float, done: int) -> int:
+    """Return how many more launches there can be at most; at least one."""
+    wanted = max(_LAUNCHES_WANTED - done, int(left_s / _APART_S))
+    return max(1, min(wanted, int(left_s / max(shortest_s, 1e-6))))
 
 
 def _to_the_target(group: GroupState, launches: int, length_s: float) -> dict[str, float] | None:

@@ -8,6 +8,9 @@ from ortbench.runner.costs import CellCost
 from ortbench.runner.expectation import Scatter, scatter_of
 from ortbench.runner.record import StudyRecord
 
+# One round of each of the launches is all that such a cell needs.
+_NOTHING_COMPARED = Scatter(within=0.0)
+
 
 def cell_state(record: StudyRecord, cell: PlannedCell, cost: CellCost, target: float) -> CellState:
     """Return a cell's state.
@@ -22,7 +25,7 @@ def cell_state(record: StudyRecord, cell: PlannedCell, cost: CellCost, target: f
     launches = record.launches_of(cell.key.id)
     rounds = max((tuple(map(len, arm)) for arm in ratios.values()), key=sum, default=(1,) * launches)
     typical = max(1.0, sum(rounds) / max(len(rounds), 1))
-    scatters = [scatter_of(arm) for arm in ratios.values()] or [Scatter()]
+    scatters = [scatter_of(arm) for arm in ratios.values()] or [_NOTHING_COMPARED]
     return CellState(
         id=cell.key.id,
         cost=cost,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ortbench.errors import OrtbenchError
 from ortbench.results.pairing import by_arm
-from ortbench.results.schema import ArmKey, PlannedCell, RoundRecord
+from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
 from ortbench.results.summary import worded_layout
-from ortbench.runner.budget import CellCost, expected_cell_cost, min_rounds
+from ortbench.runner.cell_costs import CellCosts, compiling_s
+from ortbench.runner.costs import CellCost, min_rounds
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
@@ -18,7 +20,6 @@ from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
 from ortbench.runner.proving import Checks
 from ortbench.runner.record import inside_calls_ns
 from ortbench.runner.rounds import RoundRunner
-from ortbench.units import format_seconds
 
 if TYPE_CHECKING:
     from ortbench.runner.study import Study
@@ -36,17 +37,17 @@ class CellRunner:
         self._study = study
         self._rounds = rounds
         self._checks = Checks(study)
-        self._costs: dict[str, CellCost] = {}
+        self._costs = CellCosts(study.plan.cells)
         self._slice_ns: dict[str, int] = {}
         self._per_item_mib: dict[ArmKey, float] = {}
 
     def measured(self, cell: PlannedCell) -> bool:
         """Say whether the cell was measured in this part of the study."""
-        return cell.key.id in self._costs
+        return cell.key.id in self._costs.known
 
     def cost(self, cell: PlannedCell) -> CellCost:
         """Return what the cell cost last; nothing before its first time."""
-        return self._costs.get(cell.key.id, CellCost(0.0, 0.0))
+        return self._costs.known.get(cell.key.id, CellCost(0.0, 0.0))
 
     def measure(self, launch: Launch, cell: PlannedCell, seconds: float, left_s: float) -> None:
         """Make the cell's arms ready and run rounds for so many seconds.
@@ -57,29 +58,54 @@ class CellRunner:
             seconds: of rounds; never fewer rounds than the minimum.
             left_s: of the time that the cell's group may still use.
         """
+        end_s = launch.clock() + left_s
+        if self._may_wait(cell, left_s):
+            return
         if reason := self._obstacle(launch, cell, left_s):
             self._study.record.skipped[cell.key.id] = reason
             # It is not planned again, though what was measured of it before counts.
-            self._costs.pop(cell.key.id, None)
+            self._costs.known.pop(cell.key.id, None)
             self._study.observer.say(f"skipped {cell.key.id}: {reason}")
             return
         began = launch.clock()
         self._enter(launch, cell, "warming up")
         with self._study.record.spending("preparing"):
-            self._prepare(launch, cell)
+            records = self._prepare(launch, cell)
         prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
         with self._study.record.spending("rounds"):
-            lines, count = self._run_rounds(launch, cell, seconds)
+            lines, count = self._run_rounds(launch, cell, seconds, end_s)
         rounds_s = launch.clock() - began - prepare_s
         if count:
-            self._costs[cell.key.id] = CellCost(prepare_s, rounds_s / count)
+            self._keep_cost(cell, prepare_s, rounds_s / count, lines, records)
             self._study.record.skipped.pop(cell.key.id, None)
             # Under a load a slice is one run of LoadGen, however long its calls are.
             if cell.key.id not in self._slice_ns and not cell.key.load:
                 self._slice_ns[cell.key.id] = self._choose_slice(lines, rounds_s)
+                known = self._costs.known
+                known[cell.key.id] = known[cell.key.id].with_slices(self._slice_ns[cell.key.id] / 1e9)
 
-    def _prepare(self, launch: Launch, cell: PlannedCell) -> None:
+    def _may_wait(self, cell: PlannedCell, left_s: float) -> bool:
+        """Say whether a launch that took longer than was planned leaves the cell out: it has an interval already."""
+        launches = self._study.record.launches_of(cell.key.id)
+        return self.measured(cell) and launches > 1 and left_s < self.cost(cell).minimum_s
+
+    def _keep_cost(
+        self,
+        cell: PlannedCell,
+        prepare_s: float,
+        round_s: float,
+        lines: list[RoundRecord],
+        records: list[LaunchRecord],
+    ) -> None:
+        first = not self.measured(cell)
+        self._costs.keep(cell, prepare_s, round_s, lines)
+        if first:
+            known = self._costs.known
+            once_s = min(compiling_s(records), prepare_s)
+            known[cell.key.id] = replace(known[cell.key.id], once_s=once_s)
+
+    def _prepare(self, launch: Launch, cell: PlannedCell) -> list[LaunchRecord]:
         study = self._study
         keys = launch.running(study.record.arms_in(cell))
         records = self._checks.prepare(launch, cell, self._slice_ns.get(cell.key.id, PILOT_SLICE_NS))
@@ -87,9 +113,15 @@ class CellRunner:
         for key in launch.running(keys):
             [memory] = launch.memory([key])
             self._per_item_mib[key] = memory.per_item_mib
+        return records
 
-    def _run_rounds(self, launch: Launch, cell: PlannedCell, seconds: float) -> tuple[list[RoundRecord], int]:
-        """Run rounds for so many seconds, and again those that were spoiled; return the lines and their number."""
+    def _run_rounds(
+        self, launch: Launch, cell: PlannedCell, seconds: float, end_s: float = math.inf
+    ) -> tuple[list[RoundRecord], int]:
+        """Run rounds for so many seconds, and again those that were spoiled; return the lines and their number.
+
+        Past `end_s` on the launch's clock no round begins but the first.
+        """
         study, began, repeat_s = self._study, launch.clock(), 0.0
         lines: list[RoundRecord] = []
         for count in itertools.count():
@@ -97,7 +129,9 @@ class CellRunner:
             spent = launch.clock() - began
             typical = spent / count if count else 0.0
             enough_s = seconds + min(repeat_s, _MOST_REPEATED * seconds)
-            if not keys or (count >= max(1, min_rounds(typical)) and spent + _ROUND_SLACK * typical > enough_s):
+            late = count > 0 and began + spent > end_s
+            enough = count >= max(1, min_rounds(typical)) and spent + _ROUND_SLACK * typical > enough_s
+            if not keys or late or enough:
                 return lines, count
             done = study.record.rounds_done(cell.key.id)
             order = [keys[place] for place in round_order(len(keys), done, study.plan.settings.seed)]
@@ -126,7 +160,7 @@ class CellRunner:
         arms = [self._with_experience(key, launch.memory([key])[0]) for key in keys]
         if reason := shortage(arms, inputs_mib(self._study.plan.source, size), size, available_mib()):
             return reason
-        if not self.measured(cell) and (reason := self.unaffordable(cell, left_s)):
+        if not self.measured(cell) and (reason := self._no_time(launch, cell, left_s)):
             return reason
         try:
             if self._study.reference:
@@ -139,22 +173,27 @@ class CellRunner:
         """Give a fresh process what an item took in an earlier launch."""
         return memory if memory.per_item_mib else replace(memory, per_item_mib=self._per_item_mib.get(key, 0.0))
 
-    def unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
-        """Say why a cell that was never measured does not fit into the time, by what smaller batches took."""
-        known = [
-            (other.key.batch_size, self._costs[other.key.id])
-            for other in self._study.plan.cells
-            if other.key.launch == cell.key.launch and other.key.id in self._costs
-        ]
-        # Under a load a round lasts as long with any batch.
-        size = max((size for size, _ in known), default=0) if cell.key.load else cell.key.batch_size
-        cost = expected_cell_cost(size, known)
-        if cost is None or cost.minimum_s <= left_s:
+    def _no_time(self, launch: Launch, cell: PlannedCell, left_s: float) -> str | None:
+        """Say why a cell is given up for want of time; before that one call of it is measured, if that fits."""
+        keys = launch.running(self._study.record.arms_in(cell))
+        if not keys or not self.unaffordable(cell, left_s):
             return None
-        return (
-            f"its first rounds would take about {format_seconds(cost.minimum_s)}, and "
-            f"{format_seconds(max(left_s, 0))} of its share of --max-time is left"
-        )
+        # Two sizes say how calls grow. One does not, so a call is made whatever it is expected to take.
+        if left_s > (self._costs.expected_call_s(cell) if self._costs.sizes_known(cell) > 1 else 0.0):
+            began = launch.clock()
+            self._enter(launch, cell, "measuring one call")
+            with self._study.record.spending("preparing"):
+                tried = launch.try_call(cell.key, keys[0], left_s / 4)
+            if isinstance(tried, LaunchRecord):
+                self._study.tell(self._study.record.keep_launches([tried]))
+                return None
+            self._costs.try_out(cell, keys[0], tried)
+            left_s -= launch.clock() - began
+        return self.unaffordable(cell, left_s)
+
+    def unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
+        """Say why a cell that was never measured does not fit into the time, by the calls measured so far."""
+        return self._costs.unaffordable(cell, left_s)
 
     def _enter(self, launch: Launch, cell: PlannedCell, what: str) -> None:
         key = cell.key

@@ -21,7 +21,7 @@ from ortbench.errors import OrtbenchError
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
-from ortbench.runner.budget import min_rounds
+from ortbench.runner.costs import min_rounds
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch

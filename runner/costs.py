@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-_MIN_ROUNDS = 3
+FEWEST_ROUNDS = 3
 _LONG_ROUND_S = 5.0
 # The cold call and the warm-up of calls that are long: two or three windows of one call each.
 _CALLS_TO_PREPARE = 4
@@ -89,39 +89,22 @@ class CellCost:
 
 def min_rounds(round_s: float) -> int:
     """Return the fewest rounds a launch spends on a cell: three, or one where a round takes very long."""
-    return _MIN_ROUNDS if round_s <= _LONG_ROUND_S else 1
+    return FEWEST_ROUNDS if round_s <= _LONG_ROUND_S else 1
 
 
-def call_scale(batch_size: int, calls: Sequence[tuple[int, float]]) -> float:
-    """Return how many times longer a call takes at a batch size than at the largest of those measured.
+def expected_call_s(batch_size: int, calls: Mapping[int, float]) -> float:
+    """Return what a call takes at a batch size: as measured, or as the two largest batch sizes measured let expect.
 
-    The two largest batch sizes say with which power of the size calls grow; while only one is known, it is taken
-    for the first power.
+    They say with which power of the size calls grow; while only one is known, it is taken for the first power.
 
     Args:
         batch_size: the one asked about.
-        calls: (batch size, seconds of a call) of one arm, at least one and each size once.
+        calls: batch size -> seconds of a call of one arm, at least one.
     """
-    ordered = sorted(calls)
-    (largest, longest), power = ordered[-1], 1.0
-    if len(ordered) > 1 and min(ordered[-2][1], longest) > 0:
-        before, shorter = ordered[-2]
+    if batch_size in calls:
+        return calls[batch_size]
+    *_, (before, shorter), (largest, longest) = [(0, 0.0), *sorted(calls.items())]
+    power = 1.0
+    if before and min(shorter, longest) > 0:
         power = min(max(math.log(longest / shorter) / math.log(largest / before), 0.0), _STEEPEST)
-    return float((batch_size / largest) ** power)
-
-
-def expected_cell_cost(batch_size: int, known: Sequence[tuple[int, CellCost]]) -> CellCost | None:
-    """Scale the cost of the largest batch size measured so far to `batch_size`; None where none was.
-
-    Args:
-        batch_size: the one asked about.
-        known: (batch size, its cost) of cells with the same arms.
-    """
-    if not known:
-        return None
-    _, cost = max(known, key=lambda pair: pair[0])
-    return cost.with_calls(call_scale(batch_size, [(size, _calls_s(own)) for size, own in known]))
-
-
-def _calls_s(cost: CellCost) -> float:
-    return sum(arm.call_s for arm in cost.arms)
+    return float(longest * (batch_size / largest) ** power)

@@ -20,8 +20,9 @@ from ortbench.results.journal import Journal, read_finals
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
 from ortbench.results.summary import BestAgainstBest, Way
 from ortbench.results.ways import varies, way_of
-from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, LAUNCHES_WANTED, min_rounds
+from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, best_length_s
 from ortbench.runner.contest import Contest, Contestant
+from ortbench.runner.costs import FEWEST_ROUNDS, min_rounds
 from ortbench.runner.memory import available_mib
 from ortbench.runner.record import inside_calls_ns
 from ortbench.units import format_seconds, quantity
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 # Of --max-time, in a study that has any.
 _SHARE = 0.35
-# Seconds of rounds for each second of starting and warming up, where the time allows a choice.
-_MEASURED_PER_OVERHEAD = 1.5
 _LEAST_OVERHEAD_S = 1.0
 _SHARE_OF_MEMORY = 0.8
 # Being killed once, for whatever is no fault of its own, shall not leave an engine's best way without an interval.
@@ -75,13 +74,8 @@ def seconds_per_stage(left_s: float, overhead_s: float, least_s: Sequence[float]
     shortest = overhead_s + sum(least_s)
     if left_s < shortest:
         return None
-    usual = overhead_s + max(sum(least_s), _MEASURED_PER_OVERHEAD * overhead_s)
-    launches = max(1, min(LAUNCHES_WANTED - done, int(left_s / usual)), min(_missing(done), int(left_s / shortest)))
-    return _level(left_s / launches - overhead_s, least_s)
-
-
-def _missing(done: int) -> int:
-    return max(0, LAUNCHES_BEFORE_STOPPING - done)
+    length_s = best_length_s(left_s, overhead_s, [(one, one / FEWEST_ROUNDS) for one in least_s], done)
+    return _level(length_s - overhead_s, least_s)
 
 
 def _level(total_s: float, least_s: Sequence[float]) -> float:
@@ -191,8 +185,8 @@ class Finals:
         seconds = seconds_per_stage(left_s, overhead_s, [stage.least_s for stage in lane], done)
         if seconds is None and not self.rounds:
             self.study.observer.say(
-                f"no finals: starting the best ways would take about {format_seconds(overhead_s)}, and {left_s:.0f} s "
-                "of --max-time are left for it; they are compared unpaired"
+                f"no finals: starting the best ways would take about {format_seconds(overhead_s)}, and "
+                f"{format_seconds(max(left_s, 0.0))} of --max-time is left for it; they are compared unpaired"
             )
         if seconds is None or known_well(best, self.study.plan.settings.target) or not self._fits(lane):
             return False

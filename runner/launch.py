@@ -119,6 +119,29 @@ class Launch:
                 records.append(self._prepare_arm(arm, cell, reference, slice_ns))
         return records
 
+    def try_call(self, cell: CellKey, key: ArmKey, again_s: float = 0.0) -> float | LaunchRecord:
+        """Bind one arm's batch and time a call; return its seconds, or the record of the arm's end.
+
+        Args:
+            cell: the cell.
+            key: an arm that runs.
+            again_s: a first call no longer than that, which may have compiled, is followed by a second.
+        """
+        [arm] = self._alive([key])
+        failures: list[LaunchRecord] = []
+        seconds = 0.0
+        with self._recording_failure(arm, cell.id, failures):
+            team = arm.running_team
+            whole = protocol.Prepare(batch_size=cell.batch_size, reference_path=None, reference="")
+            shares = part_requests(whole, cell.mode, len(team.workers), arm.plan.items)
+            requests = [protocol.Try(batch_size=cell.batch_size, again_s=again_s, part=own.part) for own in shares]
+            timeout_s = PREPARE_TIMEOUT_S + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
+            team.wake()
+            answers = team.ask(requests, protocol.Tried, timeout_s)
+            team.park()
+            seconds = max(answer.call_ns for answer in answers) / 1e9
+        return failures[0] if failures else seconds
+
     def run_slice(self, cell: CellKey, key: ArmKey, number: int) -> protocol.Samples | LaunchRecord:
         """Run one slice of one arm in the round of that number; return its samples, or the record of its end."""
         [arm] = self._alive([key])

@@ -74,6 +74,25 @@ class Prepared(Message):
     busy_threads: int | None = None
 
 
+class Try(Message):
+    """Bind a batch and time a call, to see what it takes; nothing is compared or warmed up.
+
+    Attributes:
+        again_s: where the first call takes no longer, another is timed, as a first one may compile.
+        part: the items of the batch that this instance gets; None for all.
+    """
+
+    batch_size: int
+    again_s: float = 0.0
+    part: Part | None = None
+
+
+class Tried(Message):
+    """What the last call took."""
+
+    call_ns: int
+
+
 class Slice(Message):
     """Time so many calls.
 
@@ -182,6 +201,7 @@ Request = (
     | Load
     | job_messages.MakeReference
     | Prepare
+    | Try
     | job_messages.Inspect
     | job_messages.Bisect
     | job_messages.Preprocess
@@ -199,6 +219,7 @@ Reply = (
     | Loaded
     | job_messages.ReferenceMade
     | Prepared
+    | Tried
     | job_messages.Inspected
     | job_messages.Bisected
     | job_messages.Preprocessed

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ortbench.results.schema import RoundRecord
+from ortbench.runner.budget import best_length_s
 from ortbench.runner.contest import Contest, Contestant
 
-# As in a study: between six and twelve.
-_WANTED_LAUNCHES = 8
 _LEAST_ROUNDS_S = 3.0
 
 
@@ -61,8 +60,9 @@ def repeat(
             overhead_s = max(took_s - seconds, 0.0)
             if left_s < overhead_s + _LEAST_ROUNDS_S:
                 break
-            seconds = max(_LEAST_ROUNDS_S, max_time_s / _WANTED_LAUNCHES - overhead_s)
-            seconds = min(seconds, left_s - overhead_s)
+            round_s = seconds / max(len({line.round for line in found.rounds}) / found.launches, 1)
+            length_s = best_length_s(left_s, overhead_s, [(_LEAST_ROUNDS_S, round_s)], found.launches)
+            seconds = min(max(_LEAST_ROUNDS_S, length_s - overhead_s), left_s - overhead_s)
     except KeyboardInterrupt:
         found.interrupted = True
     return found

@@ -73,6 +73,8 @@ def _carry_out(  # noqa: PLR0911 - one a request
             return host.load(name, load)
         case protocol.Prepare():
             return host.prepare(request)
+        case protocol.Try():
+            return host.try_call(request)
         case job_messages.MakeReference():
             return host.make_reference(request)
         case job_messages.Inspect():
@@ -166,6 +168,15 @@ class EngineHost:
             with Path(path).open("wb") as file:
                 np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
         return job_messages.ReferenceMade(count=count + 1)
+
+    def try_call(self, request: protocol.Try) -> protocol.Tried:
+        """Bind a batch and time one call, or a second where the first was short."""
+        self.engine.bind(make_inputs(self._request.source, request.batch_size, part=request.part))
+        [call] = time_calls(self.engine, 1)
+        if call <= request.again_s * 1e9:
+            [call] = time_calls(self.engine, 1)
+        self._pss.look()
+        return protocol.Tried(call_ns=call)
 
     def prepare(self, request: protocol.Prepare) -> protocol.Prepared:
         """Make one batch size ready: bind, first call, parity, evidence, warm-up."""

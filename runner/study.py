@@ -27,9 +27,10 @@ from ortbench.results.schema import (
 from ortbench.results.summary import Summary
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.arm_plans import ArmPlanner, waits_for_export_or_build
-from ortbench.runner.budget import CellCost, CellState, GroupState, first_launch_seconds, next_launch
+from ortbench.runner.budget import CellState, GroupState, first_launch_seconds, next_launch
 from ortbench.runner.cell_states import cell_state
 from ortbench.runner.cells import CellRunner
+from ortbench.runner.costs import CellCost
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.finals import Finals, finals_share
 from ortbench.runner.interruption import ignore_interruptions
@@ -191,7 +192,7 @@ class Study:
 
     def _repeat_launches(self) -> None:
         """Run launches until every target is met or the cells' time is spent."""
-        while planned := next_launch(self._group_states(), self._remaining_s(), self._cells_s):
+        while planned := next_launch(self._group_states(), self._remaining_s()):
             group = self.plan.groups[planned.group]
             self._run_launch(planned.group, group, planned.seconds, self._remaining_s())
 
@@ -222,10 +223,7 @@ class Study:
         ]
 
     def _state(self, cell: PlannedCell) -> CellState:
-        cost = self._cells.cost(cell)
-        group = next(group for group in self.plan.groups if cell in group)
-        launch_s = cost.prepare_s + self.start_s(cell) / len(group)
-        return cell_state(self.record, cell, cost, launch_s, self.plan.settings.target)
+        return cell_state(self.record, cell, self._cells.cost(cell), self.plan.settings.target)
 
     def _has_enough(self, cell: PlannedCell) -> bool:
         """Say whether a study that is continued has all of a cell that it wants, or can still have."""

@@ -112,8 +112,8 @@ def end_after_launches(patch: pytest.MonkeyPatch, launches: int) -> None:
     """Let studies in this process end after so many launches of one group and of the finals, each of few rounds."""
     more = iter(range(launches - 1))
 
-    def next_launch(groups: Sequence[GroupState], remaining_s: float, max_time_s: float) -> PlannedLaunch | None:
-        if next(more, None) is None or not (planned := budget.next_launch(groups, remaining_s, max_time_s)):
+    def next_launch(groups: Sequence[GroupState], remaining_s: float) -> PlannedLaunch | None:
+        if next(more, None) is None or not (planned := budget.next_launch(groups, remaining_s)):
             return None
         return replace(planned, seconds=dict.fromkeys(planned.seconds, SHORT_S))
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ortbench.results.statistics import LogEstimate, estimate_over_launches
-from ortbench.runner.budget import CellCost, CellState
+from ortbench.runner.budget import CellState
+from ortbench.runner.costs import CellCost
 
 TRUTH = math.log(1.7)
 CALL_S = 0.04

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ortbench.results.race import Setting
 from ortbench.results.schema import RoundRecord
-from ortbench.runner.budget import min_rounds
+from ortbench.runner.costs import min_rounds
 
 # As measured on a shared machine of two CPUs (docs/statistics.md).
 LAUNCH_SPREAD = 0.007

@@ -17,13 +17,15 @@ from ortbench.results.schema import ArmKey, Disturbance, RoundRecord
 from ortbench.runner import protocol
 from ortbench.runner import rounds as rounds_module
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
+from ortbench.runner.cell_states import cell_state
 from ortbench.runner.cells import CellRunner
+from ortbench.runner.costs import CellCost
+from ortbench.runner.expectation import scatter_of
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory
-from ortbench.runner.pilot import PILOT_SLICE_NS, USUAL_SLICE_NS, rounds_for_cell
+from ortbench.runner.pilot import PILOT_SLICE_NS, USUAL_SLICE_NS
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.rounds import RoundRunner
-from ortbench.runner.study import Study
 from tests.results.factory import make_run
 
 [CELL] = make_run().cells
@@ -166,19 +168,19 @@ def test_a_slice_is_as_many_calls_as_fill_its_time(slice_ns: int, fewest: int, m
     assert fewest <= len(samples.samples_ns) <= most
 
 
-def test_the_rounds_of_a_launch_are_those_that_the_arm_with_the_most_asks_for() -> None:
+def test_a_study_plans_a_cell_by_the_arm_that_scatters_most() -> None:
     steady, noisy = [[0.0, 0.001] * 20] * 3, [[0.1, -0.1] * 20] * 3
-    assert rounds_for_cell([steady, noisy], 10, 0.1) == rounds_for_cell([noisy], 10, 0.1) > 10
-
-
-def test_a_study_plans_a_cell_with_the_rounds_that_its_variances_ask_for() -> None:
-    ratios = {ArmKey("ort"): [[0.1, -0.1] * 20] * 3}
-    record = SimpleNamespace(ratios=lambda _: ratios, launches_of=lambda _: 3, excess=lambda *_: 2.0)
-    cost = SimpleNamespace(prepare_s=4.0, round_s=0.1)
-    study: Any = SimpleNamespace(
-        record=record,
-        _cells=SimpleNamespace(cost=lambda _: cost),
-        plan=SimpleNamespace(groups=[[CELL]], settings=SimpleNamespace(target=0.02)),
-        start_s=lambda _: 6.0,
+    record: Any = SimpleNamespace(
+        ratios=lambda _: {ArmKey("a"): steady, ArmKey("b"): noisy}, launches_of=lambda _: 3, excess=lambda *_: 2.0
     )
-    assert Study._state(study, CELL).rounds == rounds_for_cell(ratios.values(), 10.0, 0.1) > 10
+    state = cell_state(record, CELL, CellCost(4.0, 0.1), 0.02)
+    assert state.scatter == scatter_of(noisy)
+    assert state.rounds == (40, 40, 40)
+
+
+def test_past_the_end_of_the_time_no_round_begins_but_the_first(runner: CellRunner, tmp_path: Path) -> None:
+    Scripted.found = []
+    with runner._study.record.writing(tmp_path):
+        for end_s, rounds in ((-1.0, 1), (1.5, 2), (100.0, 10)):
+            launch: Any = Clock()
+            assert runner._run_rounds(launch, CELL, 10.0, end_s)[1] == rounds

@@ -22,7 +22,7 @@ from ortbench.runner.finals import Finals, Stage, known_well, seconds_per_stage
 SECONDS = st.floats(0.01, 100)
 
 
-def best(launches: int = 6, half_width: float = 0.01, *, met: bool = True) -> BestAgainstBest:
+def best(launches: int = 8, half_width: float = 0.01, *, met: bool = True) -> BestAgainstBest:
     ratio = Ratio(value=2.0, ci95=(2 * (1 - half_width), 2 * (1 + half_width)))
     ways = Way(threads=2)
     way = BestWay(engine="ort", way=ways, over_best=ratio, over_plain=ratio, launches=launches if met else 0)
@@ -52,23 +52,24 @@ def test_a_launch_of_the_finals_fits_into_what_is_left(
         assert overhead_s + sum(max(seconds, least) for least in least_s) <= left_s * (1 + 1e-9)
 
 
-def test_launches_are_as_many_as_an_interval_wants_and_as_long_as_starting_them_is_worth() -> None:
-    # 20 s of starting and warming up are worth 30 s of rounds, and six launches of 50 s are 300 s.
-    assert seconds_per_stage(300, 20, [2, 10], 0) == pytest.approx(15)
-    # With 900 s there is time for twelve.
-    assert seconds_per_stage(900, 20, [2, 10], 0) == pytest.approx((900 / 12 - 20) / 2)
+def test_launches_are_as_many_as_make_the_narrowest_interval() -> None:
+    # 20 s of overhead and at least 12 s of rounds: more launches of fewer rounds, but not of the fewest.
+    for left_s, fewest, most in ((300, 5, 9), (900, 9, 26)):
+        seconds = seconds_per_stage(left_s, 20, [2, 10], 0)
+        assert seconds is not None
+        assert fewest <= round(left_s / (20 + seconds + max(seconds, 10))) <= most
 
 
 def test_where_little_is_left_launches_come_before_long_ones() -> None:
-    # Two more launches of the fewest rounds, rather than one that is longer: an interval needs launches.
-    assert seconds_per_stage(64, 20, [2, 10], 4) == pytest.approx(2)
+    # Two more launches of hardly more than the fewest rounds, rather than one that is longer.
+    assert seconds_per_stage(66, 20, [2, 10], 1) == pytest.approx(3)
     assert seconds_per_stage(31, 20, [2, 10], 4) is None
 
 
 def test_the_finals_end_when_every_factor_is_known_after_enough_launches() -> None:
     assert known_well([best()], 0.02)
     assert not known_well([best(half_width=0.03)], 0.02)
-    assert not known_well([best(launches=5)], 0.02)
+    assert not known_well([best(launches=7)], 0.02)
     assert not known_well([best(launches=0)], 0.02)
     # Who never ran would be waited for in vain.
     assert known_well([best(met=False)], 0.02)
