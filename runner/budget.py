@@ -20,8 +20,8 @@ from ortbench.runner.expectation import Scatter, expected_half_width
 # A narrow interval of fewer launches may be luck. Of noisy studies that stop as soon as an interval of six or seven is
 # narrow, too few hold the truth (benchmarks/launch_planning.py).
 LAUNCHES_BEFORE_STOPPING = 8
-# From twelve launches on ranks leave a bad one out. Beyond them launches are no shorter than this: those that follow each
-# other within seconds meet the machine in the same state, and many of them would claim a precision that they lack.
+# From twelve launches on ranks leave a bad one out. Beyond them launches are no shorter than this: those that follow
+# each other within seconds meet the machine in the same state, and many of them would claim too much precision.
 _LAUNCHES_WANTED = 12
 _APART_S = 25.0
 _FIRST_LAUNCH_SHARE = 0.1
@@ -244,11 +244,14 @@ def _share(group: GroupState, groups: Sequence[GroupState], remaining_s: float) 
 
 
 def _fitting(available_s: float, cells: Sequence[CellState]) -> tuple[CellState, ...]:
-    """Return the cells whose minimum fits, cheapest first, until the next would not."""
+    """Return the cells whose minimum fits beside those before them.
+
+    First come those that have no interval yet, then those that have one, then those in which nothing is compared;
+    and of each kind the cheapest.
+    """
     fitting: list[CellState] = []
-    for cell in sorted(cells, key=lambda cell: cell.cost.minimum_s):
-        available_s -= cell.cost.minimum_s
-        if available_s < 0:
-            break
-        fitting.append(cell)
+    for cell in sorted(cells, key=lambda cell: (cell.excess == 0, math.isfinite(cell.excess), cell.cost.minimum_s)):
+        if cell.cost.minimum_s <= available_s:
+            available_s -= cell.cost.minimum_s
+            fitting.append(cell)
     return tuple(fitting)
