@@ -15,6 +15,7 @@ from ortbench.results.attainable import roof_lines
 from ortbench.results.fairness import told_marks
 from ortbench.results.lanes import accuracy, shows_accuracy
 from ortbench.results.load import tail
+from ortbench.results.reduction import for_tables
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 from ortbench.results.used import used_columns, used_figures
 from ortbench.results.versions import differing_versions
@@ -26,6 +27,7 @@ _OPTIONAL = {"precision": "fp32", "instances": 1, "mode": "single", "allocator":
 
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the table, then what is wrong, then the notes."""
+    summary = for_tables(summary)
     console.print(build_table(summary))
     print_best(summary, console)
     if any(arm.cold for cell in summary.cells for arm in cell.arms):

@@ -14,7 +14,9 @@ from ortbench.engines.entry import EngineEntry
 from ortbench.engines.options import Option
 from ortbench.errors import EngineSpecError, expected_one_of
 
-PYTHON = Option("python", "text", default=None, help="run in this Python interpreter instead of ortbench's own")
+PYTHON = Option(
+    "python", "text", default=None, help="run in this Python interpreter instead of ortbench's own", executes=True
+)
 VERSION = Option("version", "text", default=None, help="run this version, in an environment made for it")
 
 # What the worker imports besides the engine's own library, as it is imported and as it is installed.

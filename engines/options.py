@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from ortbench.engines.base import OptionValue
@@ -10,6 +11,7 @@ from ortbench.errors import EngineSpecError, UsageError, expected_one_of
 from ortbench.units import parse_duration
 
 _BOOLEANS = {"true": True, "false": False}
+_NAMES_FILES = re.compile(r"(path|paths|dir|directory|folder|file|file_name|library|load_config)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Option:
         default: the value when it is not given; None where it is then simply off.
         choices: of a `choice`.
         known: where the name ends in `*`, what may stand in the star's place; empty where anything may.
+        executes: its value starts a program or loads a library, so that a file alone may not give it.
     """
 
     name: str
@@ -29,6 +32,14 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    executes: bool = False
+
+    def may_execute(self, given: str) -> bool:
+        """Say whether a value under the name `given` may make the engine run code or write files outside the results.
+
+        Of options with a star that is told by the name: providers load what their `..._path` or `..._dir` names.
+        """
+        return self.executes or (self.name.endswith("*") and _NAMES_FILES.search(given) is not None)
 
     def parse(self, text: str, engine: str, given: str | None = None) -> OptionValue:
         """Return the typed value of `text`; `given` is the name as it was typed, where the declared one has a star.
@@ -64,6 +75,17 @@ def parse_options(
         EngineSpecError: one is not declared, or its value is not of its kind.
     """
     return {name: _find(declared, name, engine).parse(text, engine, name) for name, text in given}
+
+
+def executed_options(
+    declared: tuple[Option, ...], given: tuple[tuple[str, str], ...], engine: str
+) -> tuple[tuple[str, str], ...]:
+    """Return those of the given options that may run code, by name and text.
+
+    Raises:
+        EngineSpecError: one is not declared.
+    """
+    return tuple((name, text) for name, text in given if _find(declared, name, engine).may_execute(name))
 
 
 def _find(declared: tuple[Option, ...], name: str, engine: str) -> Option:

@@ -69,7 +69,7 @@ OPTIONS = (
     ),
     *_bare_keys(),
     Option("provider.*", "text", default=None, help="an option of the execution provider by its name"),
-    Option("library", "text", default=None, help="ort:plugin: the execution provider's library file"),
+    Option("library", "text", default=None, help="ort:plugin: the execution provider's library file", executes=True),
     Option("ep", "text", default=None, help="ort:plugin: which of the library's providers, if it has several"),
     Option("device", "int", default=0, help="ort:plugin: which of the provider's devices, counted from 0"),
 )

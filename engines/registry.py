@@ -10,7 +10,7 @@ from ortbench.engines.base import OptionValue
 from ortbench.engines.builtin import ENTRIES
 from ortbench.engines.entry import EngineEntry
 from ortbench.engines.environment import VERSION, Environment, take_environment, with_environment_options
-from ortbench.engines.options import parse_options
+from ortbench.engines.options import executed_options, parse_options
 from ortbench.engines.plugins import GROUP, load_plugins
 from ortbench.engines.spec import EngineSpec, parse_engines
 from ortbench.errors import EngineSpecError, expected_one_of
@@ -100,6 +100,19 @@ def resolve_engines(text: str) -> list[ResolvedEngine]:
                 raise EngineSpecError(f"Expected each engine once, but '{text}' names {engine.label} twice.")
             resolved.append(engine)
     return resolved
+
+
+def executed_by(text: str) -> tuple[str, ...]:
+    """Return everything in a list of engines that may run code of its own, e.g. `python=/x/python`.
+
+    Raises:
+        EngineSpecError: an engine or an option does not exist.
+    """
+    return tuple(
+        f"{name}={value}"
+        for spec in parse_engines(text)
+        for name, value in executed_options(find_engine(spec.name).options, spec.options, str(spec))
+    )
 
 
 def wildcard_engines(text: str) -> set[str]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ortbench.errors import ModelError
+from ortbench.export.external_data import as_text, check_external_data, external_locations
 from ortbench.models.dimensions import NAMELESS, is_placeholder
 from ortbench.models.files import file_sha256
 from ortbench.models.spec import UNKNOWN_RANK, TensorSpec
 from ortbench.models.values import TEXT
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto
+    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
+
+# A size is a 64-bit integer.
+_MOST_DIGITS = 18
 
 
 def read_signature(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
@@ -27,8 +32,12 @@ def read_signature(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec
         ModelError: the file is missing, empty, truncated, no ONNX model, or its external data is missing,
             too short or outside its own folder.
     """
-    model = _load(path)
-    _check_external_data(model, path)
+    with _reading(path):
+        return _signature(_load(path), path)
+
+
+def _signature(model: ModelProto, path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    check_external_data(model, path)
     _check_structure(model, path)
     initializers = {tensor.name for tensor in model.graph.initializer}
     initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
@@ -41,18 +50,47 @@ def read_signature(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec
 
 
 def model_sha256(path: Path) -> str:
-    """Return the SHA-256 of a model: of its file, or of all its files' digests where weights lie beside it."""
-    locations = sorted({location for location, _ in _external_locations(_load(path))})
-    digest = file_sha256(path)
-    if not locations:
-        return digest
-    digests = [digest, *(file_sha256(path.parent / location) for location in locations)]
+    """Return the SHA-256 of a model: of its file, or of all its files' digests where weights lie beside it.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    with _reading(path):
+        locations = sorted({location for location, _ in external_locations(_load(path), path)})
+        digest = file_sha256(path)
+        if not locations:
+            return digest
+        digests = [digest, *(file_sha256(path.parent / location) for location in locations)]
     return hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
 
 def default_opset(path: Path) -> int | None:
-    """Return the version of the standard operator set that a model file uses."""
-    return next((entry.version for entry in _load(path).opset_import if entry.domain in ("", "ai.onnx")), None)
+    """Return the version of the standard operator set that a model file uses.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    with _reading(path):
+        return next((entry.version for entry in _load(path).opset_import if entry.domain in ("", "ai.onnx")), None)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Word whatever a file, or the system when it is read, may come up with.
+
+    Raises:
+        ModelError: the block could not read it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise ModelError(f"The name of the model '{path}' is not UTF-8 text; give the file another name.") from error
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ModelError(f"The model '{path}' is damaged: it holds a name that is not UTF-8 text.") from error
+    except OSError as error:
+        raise ModelError(f"The model '{path}' cannot be read: {error.strerror}.") from error
 
 
 def _load(path: Path) -> ModelProto:
@@ -69,8 +107,6 @@ def _load(path: Path) -> ModelProto:
         return onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except DecodeError as error:
         raise ModelError(f"The model '{path}' is truncated or not an ONNX file.") from error
-    except OSError as error:
-        raise ModelError(f"The model '{path}' cannot be read: {error.strerror}.") from error
 
 
 def _check_structure(model: ModelProto, path: Path) -> None:
@@ -82,72 +118,25 @@ def _check_structure(model: ModelProto, path: Path) -> None:
         raise ModelError(f"The model '{path}' is truncated or not an ONNX file.")
 
 
-def _check_external_data(model: ModelProto, path: Path) -> None:
-    """Weights outside the file must lie in its own folder: a model must not make us read anything else.
-
-    The cache of a model hub has links to files that lie side by side elsewhere: the folder of what the model itself is
-    a link to is its own folder, too, as in ONNX Runtime.
-    """
-    root, target = path.parent.resolve(), path.resolve().parent
-    for location, needed in _external_locations(model):
-        file = (root / location).resolve()
-        if Path(location).is_absolute() or not (file.is_relative_to(root) or file.is_relative_to(target)):
-            raise ModelError(f"The model '{path}' keeps weights in '{location}', outside its own folder.")
-        if not file.is_file():
-            raise ModelError(f"The model '{path}' keeps weights in '{location}', which is missing beside it.")
-        if file.stat().st_size < needed:
-            raise ModelError(
-                f"The model '{path}' keeps weights in '{location}', which is truncated: "
-                f"{needed} bytes are needed, and it has {file.stat().st_size}."
-            )
-
-
-def _external_locations(model: ModelProto) -> Iterator[tuple[str, int]]:
-    """Yield (location, bytes that must be there) of every tensor stored outside the file."""
-    from onnx import TensorProto
-
-    for tensor in _tensors(model):
-        if tensor.data_location != TensorProto.EXTERNAL:
-            continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        numbers = [entries.get(key, "0") for key in ("offset", "length")]
-        yield entries.get("location", ""), sum(int(number) for number in numbers if number.isdecimal())
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from _graph_tensors(model.graph)
-    for function in model.functions:
-        for node in function.node:
-            for attribute in node.attribute:
-                yield attribute.t
-                yield from attribute.tensors
-
-
-def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for subgraph in (attribute.g, *attribute.graphs):
-                yield from _graph_tensors(subgraph)
-
-
 def _tensor_spec(value: ValueInfoProto, path: Path) -> TensorSpec:
     from onnx import TensorProto, helper
 
+    name = as_text(value.name)
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        raise ModelError(f"The model '{path}' has '{value.name}' of the kind {kind}; only tensors can be measured.")
+        raise ModelError(f"The model '{path}' has '{name}' of the kind {kind}; only tensors can be measured.")
     tensor = value.type.tensor_type
     shape: list[int | str] = [] if tensor.HasField("shape") else [UNKNOWN_RANK]
-    shape += [_dimension(dimension, value.name, axis) for axis, dimension in enumerate(tensor.shape.dim)]
+    shape += [_dimension(dimension, name, axis) for axis, dimension in enumerate(tensor.shape.dim)]
     is_text = tensor.elem_type == TensorProto.STRING
-    dtype = TEXT if is_text else helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
-    return TensorSpec(value.name, tuple(shape), dtype)
+    try:
+        dtype = TEXT if is_text else helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"The model '{path}' has '{name}' of the element type {tensor.elem_type}, which this version of onnx "
+            "does not know."
+        ) from error
+    return TensorSpec(name, tuple(shape), dtype)
 
 
 def _dimension(dimension: TensorShapeProto.Dimension, name: str, axis: int) -> int | str:
@@ -155,7 +144,7 @@ def _dimension(dimension: TensorShapeProto.Dimension, name: str, axis: int) -> i
     kind = dimension.WhichOneof("value")
     if kind == "dim_value" and dimension.dim_value >= 0:
         return int(dimension.dim_value)
-    symbol = str(dimension.dim_param) if kind == "dim_param" else ""
-    if symbol.isdecimal():
+    symbol = as_text(dimension.dim_param) if kind == "dim_param" else ""
+    if symbol.isdecimal() and len(symbol) <= _MOST_DIGITS:
         return int(symbol)
     return f"{NAMELESS}{name}_{axis}" if is_placeholder(symbol) else symbol

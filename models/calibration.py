@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from ortbench.models.files import file_sha256
-from ortbench.models.inputs import Arrays, load_inputs_file, make_inputs
+from ortbench.models.inputs import Arrays, declared_arrays, make_inputs
 from ortbench.models.spec import BATCH, ModelSource
 
 CALIBRATION_ITEMS = 8
@@ -49,7 +49,7 @@ def _items(source: ModelSource) -> int:
 
 
 def _rows_given(source: ModelSource) -> int:
-    arrays = load_inputs_file(Path(source.inputs_file or ""))
+    arrays = declared_arrays(Path(source.inputs_file or ""))
     batched = [spec for spec in source.inputs if BATCH in spec.shape and spec.name in arrays]
     return max((arrays[spec.name].shape[spec.shape.index(BATCH)] for spec in batched), default=1)
 

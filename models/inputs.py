@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ortbench.errors import InputShapeError
 from ortbench.models.dimensions import tells_nothing
+from ortbench.models.npz import read_arrays, read_headers, read_rows
 from ortbench.models.shape_hints import format_shape
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, ModelSource, TensorSpec, has_batch
 from ortbench.models.values import TEXT, fill, read_filling
@@ -105,12 +105,13 @@ def indivisible(source: ModelSource) -> str | None:
 
 
 def _whole_batch(source: ModelSource, batch_size: int, index: int) -> Arrays:
-    given = load_inputs_file(Path(source.inputs_file)) if source.inputs_file is not None else {}
+    path = Path(source.inputs_file or "")
+    given = declared_arrays(path) if source.inputs_file is not None else {}
     generator = np.random.default_rng((source.seed, index) if index else source.seed)
     arrays: Arrays = {}
     for spec in source.inputs:
         if spec.name in given:
-            arrays[spec.name] = _take_rows(given[spec.name], spec, batch_size, index)
+            arrays[spec.name] = _take_rows(path, given[spec.name], spec, batch_size, index)
         else:
             own = _own_generator(source, spec) if is_switch(spec) else generator
             arrays[spec.name] = _filled(spec, batch_size, own)
@@ -135,7 +136,7 @@ def distinct_inputs(source: ModelSource, batch_size: int, wanted: int) -> int:
     enough = -(-wanted // batch_size) * batch_size
     if source.inputs_file is None:
         return enough
-    arrays = load_inputs_file(Path(source.inputs_file))
+    arrays = declared_arrays(Path(source.inputs_file))
     batched = [spec for spec in source.inputs if BATCH in spec.shape and spec.name in arrays]
     rows = max((arrays[spec.name].shape[spec.shape.index(BATCH)] for spec in batched), default=batch_size)
     return min(enough, rows)
@@ -147,17 +148,16 @@ def load_inputs_file(path: Path) -> Arrays:
     Raises:
         InputShapeError: it does not exist or is no such file.
     """
-    try:
-        # numpy leaves a damaged file open; opened here, it is closed here.
-        with path.open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise InputShapeError(f"--inputs '{path}' holds one array; expected an .npz file of named arrays.")
-            return {name: _as_text(file[name]) for name in file.files}
-    except FileNotFoundError as error:
-        raise InputShapeError(f"--inputs '{path}' does not exist.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputShapeError(f"--inputs '{path}' is no .npz file of plain arrays: {error}") from error
+    return {name: _as_text(array) for name, array in read_arrays(path).items()}
+
+
+def declared_arrays(path: Path) -> Arrays:
+    """Return arrays of the shapes and types that an .npz file says it has; their values mean nothing and are not read.
+
+    Raises:
+        InputShapeError: it does not exist or is no such file.
+    """
+    return {name: header.placeholder() for name, header in read_headers(path).items()}
 
 
 def check_arrays(
@@ -212,9 +212,12 @@ def _own_generator(source: ModelSource, spec: TensorSpec) -> np.random.Generator
     return np.random.default_rng((source.seed, 0, zlib.crc32(spec.name.encode())))
 
 
-def _take_rows(array: NDArray[np.generic], spec: TensorSpec, batch_size: int, index: int) -> NDArray[np.generic]:
+def _take_rows(
+    path: Path, declared: NDArray[np.generic], spec: TensorSpec, batch_size: int, index: int
+) -> NDArray[np.generic]:
+    """Read what one batch takes of an array of the inputs' file, and no more; `declared` has its shape and type."""
     if BATCH not in spec.shape:
-        return array
+        return _as_text(read_arrays(path, [spec.name])[spec.name])
     axis = spec.shape.index(BATCH)
-    rows = np.arange(index * batch_size, (index + 1) * batch_size) % array.shape[axis]
-    return np.ascontiguousarray(np.take(array, rows, axis=axis))
+    rows = np.arange(index * batch_size, (index + 1) * batch_size) % declared.shape[axis]
+    return _as_text(read_rows(path, spec.name, axis, rows.tolist()))

@@ -22,6 +22,9 @@ from collections.abc import Iterable
 # sysexits.h: EX_SOFTWARE.
 INTERNAL = 70
 
+# Of choices named in a message; more than this nobody reads.
+MOST_CHOICES = 100
+
 
 class OrtbenchError(Exception):
     """Anything that ortbench reports as one message, without a traceback.
@@ -108,5 +111,11 @@ class ArmInvalid(ArmError):  # noqa: N818 - the status that it leads to
 
 def expected_one_of(what: str, choices: Iterable[str], got: str) -> str:
     """Word a message: Expected WHAT to be one of [...], but got 'GOT'."""
-    listed = ", ".join(choices)
-    return f"Expected {what} to be one of [{listed}], but got '{got}'."
+    return f"Expected {what} to be one of [{enumerated(choices)}], but got '{got}'."
+
+
+def enumerated(choices: Iterable[str]) -> str:
+    """Join choices by commas; of very many only the first, and how many more there are."""
+    listed = list(choices)
+    more = f", and {len(listed) - MOST_CHOICES} more" if len(listed) > MOST_CHOICES else ""
+    return ", ".join(listed[:MOST_CHOICES]) + more

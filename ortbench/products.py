@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import ortbench
 from ortbench.errors import UsageError
 from ortbench.export.cache import cache_root
 from ortbench.results.folder import CHARTS_FOLDER, REPORT_FILE, write_atomically, writing_product
+from ortbench.results.reduction import for_pictures
 from ortbench.results.study import Results
 
 
@@ -23,7 +25,7 @@ def draw_charts(results: Results, folder: Path) -> list[Path]:
 
     record = Record(results.run.cells, results.rounds) if results.run else None
     with writing_product(folder):
-        return draw_gallery(results.summary, folder, record, cache_root())
+        return draw_gallery(for_pictures(results.summary), folder, record, cache_root())
 
 
 def write_report(results: Results, file: Path) -> Path:
@@ -35,7 +37,7 @@ def write_report(results: Results, file: Path) -> Path:
     """
     from ortbench.charts.report import build_report
 
-    page = build_report(results, ortbench.__version__, cache_root())
+    page = build_report(replace(results, summary=for_pictures(results.summary)), ortbench.__version__, cache_root())
     with writing_product(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, page.encode())

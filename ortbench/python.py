@@ -37,12 +37,19 @@ class _Listener:
         """Nothing is drawn."""
 
 
-def compare(*, say: Callable[[str], None] | None = None, study: PathLike | None = None, **options: Any) -> Results:
+def compare(
+    *,
+    say: Callable[[str], None] | None = None,
+    study: PathLike | None = None,
+    trust: Sequence[PathLike] = (),
+    **options: Any,
+) -> Results:
     """Measure engines against each other and write the results folder with its charts and report.
 
     Args:
         say: is told what happens, a line at a time.
         study: a TOML file of options, or a run.json; what is given here goes first.
+        trust: files that may name programs and libraries which are run; see docs/trust.md.
         options: those of `ortbench compare`, with underscores, as text: `engines="torch,ort"`, `batch_sizes="1,16"`,
             `max_time="5m"`, `output="folder"` …
 
@@ -52,25 +59,27 @@ def compare(*, say: Callable[[str], None] | None = None, study: PathLike | None 
         TypeError: there is no such option.
     """
     listener = _Listener(say)
-    comparison = api.compare(_plan(listener.say, study, options), listener)
+    comparison = api.compare(_plan(listener.say, study, trust, options), listener)
     products.draw_charts(comparison.results, products.charts_folder(comparison.folder))
     products.write_report(comparison.results, products.report_file(comparison.folder))
     return comparison.results
 
 
-def plan(*, study: PathLike | None = None, **options: Any) -> PlannedComparison:
+def plan(*, study: PathLike | None = None, trust: Sequence[PathLike] = (), **options: Any) -> PlannedComparison:
     """Check a comparison, down to whether each engine can run here, and return what would be measured.
 
     Raises:
         UsageError, TypeError: as for `compare`.
     """
-    return _plan(lambda _: None, study, options)
+    return _plan(lambda _: None, study, trust, options)
 
 
-def _plan(say: Callable[[str], None], study: PathLike | None, options: dict[str, Any]) -> PlannedComparison:
+def _plan(
+    say: Callable[[str], None], study: PathLike | None, trust: Sequence[PathLike], options: dict[str, Any]
+) -> PlannedComparison:
     from ortbench.study_file import read_study
 
-    fields = read_study(Path(study)) if study else {}
+    fields = read_study(Path(study), options, trust) if study else {}
     return api.plan_comparison(CompareRequest(**fields | {"command": ("ortbench.compare",)} | options), say)
 
 

@@ -44,7 +44,7 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
     # What is no result is refused before anything is measured.
     old = load_results(Path(against)) if against else None
     planned = api.plan_comparison(request, _ignore if quiet else say, make_environments=not dry_run)
-    lines = [*api.plan_lines(planned.plan), *(f"making   {line}" for line in planned.available.to_make)]
+    lines = [*api.plan_lines(planned.plan), *planned.available.to_make]
     lines.append(f"results  {planned.folder}")
     if dry_run:
         _answer_plan(planned.plan.settings, lines, as_json=as_json)

@@ -11,6 +11,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _MEMORY_MIB = {"MiB": 1.0, "GiB": 1024.0}
 _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(MiB|GiB)")
+# What is written without an exponent.
+_PLAIN = (1e-15, 1e15)
 _FRACTION = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 
 
@@ -89,9 +91,14 @@ def format_clock(seconds: float) -> str:
 
 
 def format_significant(value: float, digits: int = 3) -> str:
-    """Write `value` with `digits` significant digits and no exponent: 0.0123, 1.42, 85.3, 1240."""
+    """Write `value` with `digits` significant digits and no exponent: 0.0123, 1.42, 85.3, 1240.
+
+    Nobody counts dozens of digits: beyond 15 of them, before or after the point, an exponent stands in their place.
+    """
     if value == 0:
         return "0"
+    if not _PLAIN[0] <= abs(value) <= _PLAIN[1]:  # what is not finite neither
+        return f"{value:.{digits - 1}e}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{value:.{max(decimals, 0)}f}"
 

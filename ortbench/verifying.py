@@ -26,10 +26,24 @@ from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.repeating import Repeated, repeat
 from ortbench.study_file import read_study
+from ortbench.trust import check_trusted
 
 
-def plan_like(results: Path, found: Recommendation, say: Callable[[str], None]) -> PlannedComparison:
+def plan_like(
+    results: Path,
+    found: Recommendation,
+    say: Callable[[str], None],
+    typed: str | None = None,
+    trusted: Sequence[str] = (),
+) -> PlannedComparison:
     """Return a study of the model, lane and inputs of some results, with the planned engine, checked to run here.
+
+    Args:
+        results: the folder.
+        found: the plan.
+        say: is told of each environment that is made.
+        typed: the engine as the user named it, if so.
+        trusted: files given with `--trust`. Of other results nothing is run but engines and models that ortbench knows.
 
     Raises:
         UsageError: the results are no folder of ortbench's, they cannot be written, or the engine cannot run here.
@@ -39,7 +53,9 @@ def plan_like(results: Path, found: Recommendation, say: Callable[[str], None]) 
             "--verify measures anew, and so needs a results folder that says what model and weights to run, but "
             f"'{results}' is none. Leave --verify out, or plan from a folder of `ortbench compare`."
         )
-    fields = read_study(results) | {"engines": found.engine, "baseline": None, "threads": None, "instances": None}
+    own = {"engines": found.engine, "baseline": None, "threads": None, "instances": None}
+    check_trusted({"engines": found.engine}, {"engines": typed}, results, trusted)
+    fields = read_study(results, own, trusted) | own
     # The folder is never made: what is measured goes beside the results that were planned from.
     fields |= {"allocators": found.allocator, "output": str(results / "verification")}
     fields |= {"load": None, "rate": None, "max_latency": None}
@@ -59,8 +75,14 @@ def contest(plan: StudyPlan, say: Callable[[str], None]) -> Iterator[tuple[Conte
         yield stack.enter_context(Contest(plan.source, reference, plan.settings.seed, gpu=gpu)), maker
 
 
-def verify_plan(
-    results: Path, request: PlanRequest, found: Recommendation, max_time_s: float, say: Callable[[str], None]
+def verify_plan(  # noqa: PLR0913 - what is trusted is given by name
+    results: Path,
+    request: PlanRequest,
+    found: Recommendation,
+    max_time_s: float,
+    say: Callable[[str], None],
+    *,
+    trusted: Sequence[str] = (),
 ) -> Verification:
     """Measure the recommended plan, the best uniform alternatives and the single instance against each other.
 
@@ -70,11 +92,12 @@ def verify_plan(
         found: the plan.
         max_time_s: for measuring, launches included.
         say: is told what is being done.
+        trusted: files given with `--trust`, which may name programs and libraries.
 
     Raises:
         UsageError: the results are no folder, or the plan cannot run here.
     """
-    planned = plan_like(results, found, say)
+    planned = plan_like(results, found, say, request.engine, trusted)
     measured = gather_profiles(load_summary(results), found.engine)[found.engine, found.allocator]
     tried, too_wide = _fitting(candidates(found, measured, request))
     notes = [*_notes(results, planned), *too_wide]

@@ -119,6 +119,9 @@ def decimal_mark(cells: Iterable[str], separator: str, origin: str) -> str:
     Raises:
         ResultsError: numbers contradict each other, or could be read in two ways.
     """
+    cells = list(cells)
+    if not any("," in cell or cell.count(".") > 1 for cell in cells):
+        return "."
     numbers = [_GAPS.sub("", cell) for cell in cells]
     marks = {mark: number for number in numbers if (mark := _telling_mark(number))}
     if len(marks) == 2:
@@ -142,6 +145,8 @@ def decimal_mark(cells: Iterable[str], separator: str, origin: str) -> str:
 
 def plain_number(text: str, decimal: str) -> str:
     """Return a number as Python reads it: without marks for thousands, with a decimal point; other text as it is."""
+    if decimal == "." and text.isascii() and text.replace(".", "", 1).isdecimal():
+        return text
     number = _GAPS.sub("", text.strip())
     thousands = "." if decimal == "," else ","
     whole, mark, fraction = number.partition(decimal)

@@ -19,6 +19,9 @@ from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, 
 from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR, from_text_cell
 from ortbench.results.verdicts import decide_on_interval
 
+# Ratios and products of what lies between are numbers, too.
+_SMALLEST, _LARGEST, _MOST_DIGITS = 1e-100, 1e100, 15
+_SHOWN = 100
 REQUIRED = ("engine", "batch_size", "threads", "latency_ms")
 _UNPAIRED = (
     "figures from a CSV are not paired: the interval of a ratio is the widest that the two latency intervals allow"
@@ -121,6 +124,10 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
     return _Row(number=number, engine=arm.engine, key=key, arm=arm)
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 class _Writing(NamedTuple):
     """How a file writes its numbers.
 
@@ -145,7 +152,7 @@ class _Cells:
 
     def error(self, column: str, expected: str) -> ResultsError:
         return ResultsError(
-            f"{self._where}: expected {column} to be {expected}, but got '{self._raw.get(column) or ''}'."
+            f"{self._where}: expected {column} to be {expected}, but got '{_cut(self._raw.get(column) or '')}'."
         )
 
     def text(self, column: str, default: str | None) -> str:
@@ -159,8 +166,10 @@ class _Cells:
         if not value and default is not None:
             return default
         value = plain_number(value, self._writing.decimal)
-        if not (value.isascii() and value.isdecimal()) or int(value) < 1:
+        if not (value.isascii() and value.isdecimal()) or value.strip("0") == "":
             raise self.error(column, "a whole number of at least 1")
+        if len(value.lstrip("0")) > _MOST_DIGITS:
+            raise self.error(column, f"a whole number of at most {_MOST_DIGITS} digits")
         return int(value)
 
     def mode(self, instances: int) -> str:
@@ -181,6 +190,8 @@ class _Cells:
             number = math.nan
         if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
             raise self.error(column, "a number that is not negative" if zero else "a positive number")
+        if number and not _SMALLEST <= number <= _LARGEST:
+            raise self.error(column, f"a number between {_SMALLEST:g} and {_LARGEST:g}")
         return number
 
 
@@ -214,13 +225,14 @@ def _refuse_duplicates(rows: list[_Row], origin: str) -> None:
 def _summary(rows: list[_Row], notes: tuple[str, ...]) -> Summary:
     engines = tuple(dict.fromkeys(row.engine for row in rows))
     models = tuple(dict.fromkeys(row.key.model for row in rows))
+    places = {engine: place for place, engine in enumerate(engines)}
     by_key: dict[CellKey, dict[str, ArmSummary]] = {}
     for row in rows:
         by_key.setdefault(row.key, {})[row.engine] = row.arm
     cells = []
     for key in sorted(by_key):
         arms = by_key[key]
-        compared = (_against(arms[name], arms.get(engines[0])) for name in engines if name in arms)
+        compared = (_against(arms[name], arms.get(engines[0])) for name in sorted(arms, key=places.__getitem__))
         cells.append(CellSummary(**msgspec.structs.asdict(key), arms=tuple(compared)))
     return Summary(
         model=models[0],

@@ -39,21 +39,33 @@ def best_against_best(
     """
     if len({cell.model for cell in cells}) != 1:
         return ()
-    return tuple(_compare(choice, cells, baseline, finals) for choice in choices(cells, baseline))
+    found = choices(cells, baseline)
+    # Looked up by its place, a cell costs the same however many there are.
+    arms = _Arms(cells) if found else None
+    return tuple(_compare(choice, arms, baseline, finals) for choice in found if arms)
+
+
+class _Arms:
+    """The arms of one model's cells, by cell and engine."""
+
+    def __init__(self, cells: Sequence[CellSummary]) -> None:
+        self.model = cells[0].model
+        self._by_key = {cell.key: {arm.engine: arm for arm in cell.arms if not arm.twin} for cell in cells}
+
+    def find(self, key: CellKey, engine: str) -> ArmSummary | None:
+        return self._by_key.get(key, {}).get(engine)
 
 
 class _Figures:
     """What is known of each contestant: rounds together where they met, else their cells' own figures."""
 
-    def __init__(
-        self, choice: Choice, cells: Sequence[CellSummary], baseline: str, finals: Sequence[RoundRecord]
-    ) -> None:
+    def __init__(self, choice: Choice, arms: _Arms, baseline: str, finals: Sequence[RoundRecord]) -> None:
         self._objective: Objective = choice.objective
         self._keys = {
-            one: cell_of(one[1], cells[0].model, choice.precision, choice.batch_size)
+            one: cell_of(one[1], arms.model, choice.precision, choice.batch_size)
             for one in choice.contestants(baseline)
         }
-        self._arms = {one: _arm(cells, self._keys[one], one[0]) for one in self._keys}
+        self._arms = {one: arms.find(self._keys[one], one[0]) for one in self._keys}
         names = {(key.id, engine): _name((engine, way)) for (engine, way), key in self._keys.items()}
         lines = [
             msgspec.structs.replace(line, engine=names[line.cell, line.engine])
@@ -90,13 +102,11 @@ class _Figures:
         return _own_figure(self._arms[one], self._keys[one], self._objective)
 
 
-def _compare(
-    choice: Choice, cells: Sequence[CellSummary], baseline: str, finals: Sequence[RoundRecord]
-) -> BestAgainstBest:
-    known = _Figures(choice, cells, baseline, finals)
+def _compare(choice: Choice, arms: _Arms, baseline: str, finals: Sequence[RoundRecord]) -> BestAgainstBest:
+    known = _Figures(choice, arms, baseline, finals)
     plain, halfway = (baseline, choice.plain), (baseline, choice.with_allocator)
     best = (baseline, choice.best[baseline])
-    plain_cell = cell_of(choice.plain, cells[0].model, choice.precision, choice.batch_size)
+    plain_cell = cell_of(choice.plain, arms.model, choice.precision, choice.batch_size)
     return BestAgainstBest(
         precision=choice.precision,
         batch_size=choice.batch_size,
@@ -115,7 +125,7 @@ def _compare(
                 figure=known.figure((engine, way)),
                 over_best=known.better((engine, way), best),
                 over_plain=known.better((engine, way), plain),
-                as_they_come=_as_they_come(_arm(cells, plain_cell, engine)),
+                as_they_come=_as_they_come(arms.find(plain_cell, engine)),
                 launches=len({launch for launch, _ in known.shared((engine, way), best, plain)}),
             )
             for engine, way in choice.best.items()
@@ -125,10 +135,6 @@ def _compare(
 
 def _name(one: _Contestant) -> str:
     return f"{one[0]}, {one[1].told}"
-
-
-def _arm(cells: Sequence[CellSummary], key: CellKey, engine: str) -> ArmSummary | None:
-    return next((cell.arm(engine) for cell in cells if cell.key == key), None)
 
 
 def _as_they_come(arm: ArmSummary | None) -> Ratio | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from ortbench.errors import UsageError
+from ortbench.errors import UsageError, enumerated
 from ortbench.results.pairing import cell_ratios
 from ortbench.results.requirements import FIELDS, Operator, Requirement
 from ortbench.results.schema import ArmKey, CellKey, RoundRecord
@@ -141,10 +141,11 @@ def _covered(requirement: Requirement, summary: Summary) -> list[CellSummary]:
     cells = [cell for cell in summary.cells if requirement.covers(cell.key)]
     if not cells:
         raise UsageError(f"No cell matches '{requirement}'. There is: {_fields(summary)}.")
-    engines = [engine for engine in summary.engines if any(cell.arm(engine) for cell in cells)]
+    there = {arm.engine for cell in cells for arm in cell.arms if not arm.twin}
+    engines = [engine for engine in summary.engines if engine in there]
     for engine in _engines(requirement):
         if engine not in engines:
-            has = ", ".join(engines)
+            has = enumerated(engines)
             raise UsageError(f"No cell of '{requirement}' has the engine '{engine}'. Its cells have: {has}.")
     return cells
 
@@ -153,7 +154,7 @@ def _fields(summary: Summary) -> str:
     keys = [cell.key for cell in summary.cells]
     values = {field: dict.fromkeys(str(getattr(key, field)) for key in keys) for field in FIELDS}
     # Without any load that field is empty.
-    return "; ".join(f"{field} {', '.join(filter(None, found))}" for field, found in values.items() if any(found))
+    return "; ".join(f"{field} {enumerated(filter(None, found))}" for field, found in values.items() if any(found))
 
 
 def _engines(requirement: Requirement) -> list[str]:

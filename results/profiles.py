@@ -46,13 +46,17 @@ class Measured:
         first, second = ("split", "stream") if objective == "latency" else ("stream", "split")
         return self.uniform.get(second, {}) | self.uniform.get(first, {})
 
-    def interpolated(self) -> Measured:
-        """Return the same with the batch sizes between measured ones filled, but for those that were tried in vain."""
+    def interpolated(self, most: int) -> Measured:
+        """Return the same with the batch sizes between measured ones filled, but for those that were tried in vain.
+
+        Args:
+            most: the largest batch size that is of use.
+        """
         return replace(
             self,
-            alone=interpolate(self.alone, self.unable),
-            divided=interpolate(self.divided, self.unable),
-            streaming=interpolate(self.streaming, self.unable),
+            alone=interpolate(self.alone, most, self.unable),
+            divided=interpolate(self.divided, most, self.unable),
+            streaming=interpolate(self.streaming, most, self.unable),
         )
 
 
@@ -99,19 +103,22 @@ def _with(measured: Measured, cell: CellSummary, arm: ArmSummary) -> Measured:
     return measured
 
 
-def interpolate(profile: Profile, unable: Container[Instance] = ()) -> dict[Instance, float]:
+def interpolate(profile: Profile, most: int, unable: Container[Instance] = ()) -> dict[Instance, float]:
     """Fill the batch sizes between two measured ones of the same thread count, on the straight line between them.
 
     Args:
         profile: what was measured.
+        most: the largest batch size to be filled; measured ones may be of any size, and the gaps between them too.
         unable: what was tried in vain; nothing is assumed there.
     """
     filled = dict(profile)
-    for threads in {place[0] for place in profile}:
-        sizes = sorted(size for own, size in profile if own == threads)
-        for low, high in itertools.pairwise(sizes):
+    measured: dict[int, list[int]] = {}
+    for threads, size in profile:
+        measured.setdefault(threads, []).append(size)
+    for threads, sizes in measured.items():
+        for low, high in itertools.pairwise(sorted(sizes)):
             start, end = profile[threads, low], profile[threads, high]
-            for size in range(low + 1, high):
+            for size in range(low + 1, min(high, most + 1)):
                 if (threads, size) not in unable:
                     filled[threads, size] = start + (end - start) * (size - low) / (high - low)
     return filled

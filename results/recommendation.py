@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ortbench.errors import ResultsError
+from ortbench.errors import ResultsError, UsageError
 from ortbench.results.plan import Instance, Plan, Profile, fastest_plan, plan_of
 from ortbench.results.plan_throughput import widest_plan
 from ortbench.results.profiles import Configuration, Measured, Objective, gather_profiles
@@ -22,6 +22,10 @@ INTERPOLATED = (
     "--interpolate: between two measured batch sizes of the same thread count, latency is assumed to lie on the "
     "straight line between them; nothing is assumed beyond them, nor between thread counts"
 )
+# More threads than any machine has, and more items than anybody puts in a batch.
+MOST_THREADS, MOST_ITEMS = 4096, 1 << 16
+# Threads times batch size: the search takes some tens of seconds there, for throughput its square.
+LARGEST_TABLE: dict[Objective, int] = {"latency": 1 << 21, "throughput": 1 << 18}
 
 
 class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +92,12 @@ def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
         ResultsError: the results hold several models or precisions, or nothing that makes this batch.
     """
     profiles = gather_profiles(summary, request.engine)
-    filled = {name: one.interpolated() for name, one in profiles.items()} if request.interpolate else profiles
+    check_extent(request)
+    filled = (
+        {name: one.interpolated(request.batch_size) for name, one in profiles.items()}
+        if request.interpolate
+        else profiles
+    )
     objective = request.objective
     found = _plans(filled, request, request.max_latency_ms)
     bounded = None if math.isinf(request.max_latency_ms) else bool(found)
@@ -99,6 +108,28 @@ def recommend(summary: Summary, request: PlanRequest) -> Recommendation:
         raise ResultsError(_impossible(filled, request))
     name, plan = min(found.items(), key=lambda item: _rank(item[1], objective))
     return _recommendation(name, plan, profiles[name], request, bounded=bounded)
+
+
+def check_extent(request: PlanRequest) -> None:
+    """Refuse what no machine has and what an exact search would take hours and all memory for.
+
+    Raises:
+        UsageError: threads or batch size are too many.
+    """
+    for option, wanted, most in (
+        ("--threads", request.threads, MOST_THREADS),
+        ("--batch-size", request.batch_size, MOST_ITEMS),
+    ):
+        if wanted > most:
+            raise UsageError(f"Expected {option} to be at most {most}, but got {wanted}.")
+    table = request.threads * request.batch_size
+    most = LARGEST_TABLE[request.objective]
+    if table > most:
+        raise UsageError(
+            f"A plan for {request.objective} looks at every number of threads with every batch size, and at most "
+            f"{most} of them: {request.threads} threads with a batch size of {request.batch_size} are {table}. Plan "
+            "for a part of the threads and of the batch."
+        )
 
 
 def _plans(

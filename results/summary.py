@@ -118,7 +118,16 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> CellKey:
         """The cell's place in the study."""
-        return CellKey(**{name: getattr(self, name) for name in CellKey.__struct_fields__})
+        return CellKey(
+            model=self.model,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            instances=self.instances,
+            mode=self.mode,
+            allocator=self.allocator,
+            load=self.load,
+        )
 
     @property
     def shared_among(self) -> str:

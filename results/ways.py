@@ -55,9 +55,11 @@ def choices(cells: Sequence[CellSummary], baseline: str) -> list[Choice]:
         baseline: the engine that comes first.
     """
     found = []
-    cells = [cell for cell in cells if not cell.load]
-    for precision, size in dict.fromkeys((cell.precision, cell.batch_size) for cell in cells):
-        own = [cell for cell in cells if (cell.precision, cell.batch_size) == (precision, size)]
+    alike: dict[tuple[str, int], list[CellSummary]] = {}
+    for cell in cells:
+        if not cell.load:
+            alike.setdefault((cell.precision, cell.batch_size), []).append(cell)
+    for own in alike.values():
         if varies({way_of(cell.key) for cell in own}):
             found += [choice for objective in OBJECTIVES if (choice := _choice(own, baseline, objective))]
     return found

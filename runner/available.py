@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ortbench.engines.base import Availability
-from ortbench.engines.environment import Wheels
+from ortbench.engines.environment import GivenPython, Wheels
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import ArmError, EngineUnavailable
 from ortbench.results.versions import name_elsewhere
@@ -24,7 +24,7 @@ class Available:
     Attributes:
         engines: those that can; of an environment that is not made yet it is supposed.
         versions: of what runs in other interpreters; see `results/versions.py`.
-        to_make: a line for each environment that is not there yet.
+        to_make: a line for each environment that is not there yet, or was not asked.
     """
 
     engines: tuple[ResolvedEngine, ...]
@@ -41,7 +41,8 @@ def find_available(
         engines: everything asked for.
         optional: names written with `:*`, whose targets may be missing; no environment is made for these.
         say: is told of each environment that is made.
-        make: make environments that are missing.
+        make: make environments that are missing, and ask interpreters that were given. Otherwise, in a dry run, no
+            program that was given is started.
 
     Raises:
         EngineUnavailable: one that was asked for by name cannot run; the message says what is there and what
@@ -51,7 +52,10 @@ def find_available(
     if make:
         for engine in wanted:
             make_environment(engine, say)
-    later = [engine for engine in wanted if unmade(engine)]
+    given = [] if make else [engine for engine in wanted if isinstance(engine.environment, GivenPython)]
+    for engine in given:
+        interpreter_for(engine)
+    later = [engine for engine in wanted if engine in given or unmade(engine)]
     asked = [engine for engine in engines if engine not in later]
     answers = dict(zip([engine.label for engine in asked], probe_engines(asked), strict=True))
     kept = [engine for engine in engines if engine in later or answers[engine.label].available]
@@ -62,8 +66,7 @@ def find_available(
     for engine in kept:
         if engine not in later:
             versions |= _versions_elsewhere(engine, answers[engine.label])
-    lines = [f"{engine.label} runs in an environment with {_requirement(engine)}, to be made first" for engine in later]
-    return Available(tuple(kept), versions, tuple(lines))
+    return Available(tuple(kept), versions, tuple(_to_come(engine) for engine in later))
 
 
 def probe_engines(engines: Sequence[ResolvedEngine]) -> list[Availability]:
@@ -123,6 +126,12 @@ def _versions_elsewhere(engine: ResolvedEngine, answer: Availability) -> dict[st
         # What the module itself says: it may have been built from source, and be no distribution.
         versions[engine.entry.libraries[0]] = answer.version
     return {name_elsewhere(name, engine.label): version for name, version in versions.items()}
+
+
+def _to_come(engine: ResolvedEngine) -> str:
+    if isinstance(engine.environment, GivenPython):
+        return f"asking   nothing of {engine.label} before the study, as a dry run starts no interpreter that was given"
+    return f"making   {engine.label} runs in an environment with {_requirement(engine)}, to be made first"
 
 
 def _newest(engine: ResolvedEngine) -> bool:

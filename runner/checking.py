@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from ortbench.engines.base import Engine
 from ortbench.models.agreement import Agreement
 from ortbench.models.inputs import Part, distinct_inputs, make_inputs, take_part
+from ortbench.models.npz import read_named
 from ortbench.models.parity import Outputs, Parity, Tolerance
 from ortbench.models.spec import ModelSource
 from ortbench.runner import protocol
@@ -75,5 +76,5 @@ def _outputs(engine: Engine) -> Outputs:
 
 def expected_outputs(path: str, source: ModelSource, part: Part | None) -> Outputs:
     """Return what the reference gave for a batch, or for an instance's part of it."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays) if part is None else take_part(arrays, source.outputs, part)
+    arrays = read_named(Path(path))
+    return dict(arrays) if part is None else take_part(arrays, source.outputs, part)

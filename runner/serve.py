@@ -19,6 +19,7 @@ from ortbench.engines.registry import find_engine
 from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
+from ortbench.models.npz import write_named
 from ortbench.models.parity import Parity, Tolerance, compare_outputs, tolerance_for
 from ortbench.runner import job_messages, protocol
 from ortbench.runner.bisecting import bisect
@@ -165,8 +166,7 @@ class EngineHost:
                 return job_messages.ReferenceMade(count=count)
             run_batch(self.engine, self._request.source, request.batch_size, request.first + count)
             arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
-            with Path(path).open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes keywords for allow_pickle
+            write_named(Path(path), arrays)
         return job_messages.ReferenceMade(count=count + 1)
 
     def try_call(self, request: protocol.Try) -> protocol.Tried:

@@ -14,7 +14,7 @@ from ortbench.errors import ModelError, UsageError
 from ortbench.export.onnx_file import read_signature
 from ortbench.models.catalog import CATALOG, find_model
 from ortbench.models.files import file_sha256
-from ortbench.models.inputs import check_arrays, load_inputs_file
+from ortbench.models.inputs import check_arrays, declared_arrays
 from ortbench.models.shapes import Given, SettledShapes, settle_shapes
 from ortbench.models.spec import ModelSource, TensorSpec, has_batch
 from ortbench.models.values import ACCEPTED, read_filling
@@ -67,7 +67,7 @@ def parse_input_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     for text in texts:
         # The last '=' divides: an input's name may hold one, a shape cannot.
         name, _, sizes = text.rpartition("=")
-        if not name or not re.fullmatch(r"scalar|[0-9]+(x[0-9]+)*", sizes):
+        if not name or not re.fullmatch(r"scalar|[0-9]{1,18}(x[0-9]{1,18})*", sizes):
             raise UsageError(f"Expected --input-shape NAME=1x3x224x224, but got '{text}'.")
         if name in shapes:
             raise UsageError(f"Expected --input-shape once for each input, but '{name}' is there twice.")
@@ -133,7 +133,7 @@ def resolve_model(model: str, weights: str | None, seed: int, options: InputOpti
 
 
 def _settle(source: ModelSource, options: InputOptions) -> ResolvedModel:
-    arrays = load_inputs_file(Path(options.file)) if options.file else {}
+    arrays = declared_arrays(Path(options.file)) if options.file else {}
     check_arrays(source.inputs, arrays, options.values)
     given = Given(
         shapes=options.shapes,

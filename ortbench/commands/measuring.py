@@ -141,6 +141,14 @@ def compare(
         str | None,
         typer.Option(help="Earlier results: measure the same anew, and say what changed.", metavar="OLD"),
     ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let this file of --study or --against name programs and libraries that are run.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(
@@ -164,9 +172,10 @@ def compare(
     from ortbench.study_file import read_study
 
     # What is typed goes before the file, and the file before the defaults.
-    fields = read_study(Path(study or against or "")) if study or against else {}
-    typed = {name: value for name, value in context.params.items() if _is_typed(context, name)}
-    fields |= {name: value for name, value in typed.items() if name in CompareRequest.__dataclass_fields__}
+    given = {name: value for name, value in context.params.items() if _is_typed(context, name)}
+    typed = {name: value for name, value in given.items() if name in CompareRequest.__dataclass_fields__}
+    fields = read_study(Path(study or against or ""), typed, trust or ()) if study or against else {}
+    fields |= typed
     fields |= {name: tuple(fields.get(name) or ()) for name in ("input_shape", "values")}
     request = CompareRequest(**fields, command=("ortbench", *sys.argv[1:]))
     status = compare_and_show(

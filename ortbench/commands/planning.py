@@ -35,6 +35,14 @@ def plan(
             "--verify", help="Measure the plan, its best uniform alternatives and the single instance, turn by turn."
         ),
     ] = False,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --verify: let RESULTS name programs and libraries that are run.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     max_time: Annotated[str, typer.Option(help="For --verify, launches included.")] = "2m",
     quiet: Quiet = False,
     as_json: Json = False,
@@ -68,7 +76,7 @@ def plan(
 
         seconds = parse_duration(max_time, "--max-time")
         with Progress(seconds, quiet=quiet) as progress:
-            verified = verify_plan(Path(results), request, found, seconds, progress.say)
+            verified = verify_plan(Path(results), request, found, seconds, progress.say, trusted=trust or ())
         document["verification"] = msgspec.to_builtins(verified)
         lines += ["", *verification_lines(verified)]
         status = exit_status(verified, status)

@@ -91,7 +91,7 @@ def test_a_size_that_was_tried_in_vain_is_not_filled(tmp_path: Path) -> None:
     path = tmp_path / "profile.csv"
     path.write_text(head + "a,2,1,20,ok\na,3,1,,failed\na,5,1,50,ok\n", encoding="utf-8")
     measured = gather_profiles(summarize_csv(path))["a", "default"]
-    assert measured.interpolated().alone == {(1, 2): 20, (1, 4): 40, (1, 5): 50}
+    assert measured.interpolated(9).alone == {(1, 2): 20, (1, 4): 40, (1, 5): 50}
 
 
 def test_an_engine_without_any_figure_is_no_engine_to_plan(tmp_path: Path) -> None:

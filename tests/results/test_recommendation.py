@@ -91,7 +91,7 @@ def test_of_engines_that_all_miss_the_bound_the_fastest_is_given_whatever_the_ob
 
 
 def test_nothing_is_assumed_beyond_what_was_measured() -> None:
-    assert interpolate({(1, 2): 20.0, (1, 4): 40.0, (2, 3): 5.0}) == {
+    assert interpolate({(1, 2): 20.0, (1, 4): 40.0, (2, 3): 5.0}, 9) == {
         (1, 2): 20.0, (1, 3): 30.0, (1, 4): 40.0, (2, 3): 5.0,
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest
 from ortbench.models.inputs import make_inputs
+from ortbench.models.npz import write_named
 from ortbench.models.parity import FP32
 from ortbench.models.spec import ModelSource, TensorSpec
 from ortbench.runner import protocol
@@ -51,7 +52,7 @@ def request(folder: Path, count: int, batch_size: int = 2, limit_s: float = 1e9)
     for index in range(count):
         x = make_inputs(SOURCE, batch_size, index)["x"]
         paths.append(str(folder / f"{index}.npz"))
-        np.savez(paths[-1], y=x.astype(np.float64) * 2)
+        write_named(Path(paths[-1]), {"y": x.astype(np.float64) * 2})
     return protocol.Prepare(
         batch_size=batch_size,
         reference_path=paths[0],
