@@ -108,7 +108,7 @@ def candidates(found: Recommendation, measured: Measured, request: PlanRequest) 
         recommended=True,
         single=_is_single(found.instances, request),
     )
-    filled = measured.interpolated() if request.interpolate else measured
+    filled = measured.interpolated(request.batch_size) if request.interpolate else measured
     profile = filled.beside_others(request.objective) | as_measured(filled, request)
     uniform = uniform_plans(profile, request.threads, request.batch_size)
     others = [_candidate(plan, request) for plan in _ranked(uniform, request) if plan.count > 1]

@@ -7,12 +7,12 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from ortbench.errors import InputShapeError
-from ortbench.models import npz
 from ortbench.models.inputs import declared_arrays, make_inputs
 from ortbench.models.npz import read_arrays, read_headers, read_named, read_rows, write_named
 from ortbench.models.spec import ModelSource, TensorSpec
@@ -66,7 +66,7 @@ def test_a_batch_unpacks_no_more_than_its_rows(bomb: Path) -> None:
 
 def test_what_does_not_fit_into_memory_is_not_begun(bomb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = type("Memory", (), {"available": 50 * MIB})
-    monkeypatch.setattr(npz.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr("ortbench.models.npz.psutil.virtual_memory", lambda: free)
     with pytest.raises(InputShapeError, match="holds 100 MiB, and 50 MiB of memory are free"):
         read_arrays(bomb, ["x"])
     with pytest.raises(InputShapeError, match="holds 100 MiB, and 50 MiB of memory are free"):
@@ -77,8 +77,8 @@ def test_what_does_not_fit_into_memory_is_not_begun(bomb: Path, monkeypatch: pyt
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("rows", [[0], [2, 3], [3, 0, 3], []])
-def test_rows_are_those_of_the_array(tmp_path: Path, order: str, axis: int, rows: list[int]) -> None:
-    array = np.arange(20, dtype=np.int16).reshape(5, 4).copy(order=order)  # type: ignore[call-overload]
+def test_rows_are_those_of_the_array(tmp_path: Path, order: Literal["C", "F"], axis: int, rows: list[int]) -> None:
+    array = np.arange(20, dtype=np.int16).reshape(5, 4).copy(order=order)
     np.savez_compressed(tmp_path / "in.npz", x=array, flag=np.float64(2))
     got = read_rows(tmp_path / "in.npz", "x", axis, rows)
     np.testing.assert_array_equal(got, np.take(array, np.array(rows, int), axis=axis))
