@@ -13,6 +13,7 @@ import msgspec
 from ortbench.errors import ResultsError
 from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, writing_to
 from ortbench.results.schema import LaunchRecord, RoundRecord
+from ortbench.results.windows import mark_windows
 from ortbench.writing import open_to_append
 
 _Record = TypeVar("_Record", RoundRecord, LaunchRecord)
@@ -69,12 +70,12 @@ def _mend(path: Path) -> None:
 
 
 def read_rounds(folder: Path) -> list[RoundRecord]:
-    """Read rounds.jsonl; a torn last line, as a crash leaves it, is left out.
+    """Read rounds.jsonl, every round of a disturbed window marked; a torn last line, as a crash leaves it, is left out.
 
     Raises:
         ResultsError: the file is missing or another line is malformed.
     """
-    return _read_lines(folder / ROUNDS_FILE, RoundRecord)
+    return mark_windows(_read_lines(folder / ROUNDS_FILE, RoundRecord))
 
 
 def read_launches(folder: Path) -> list[LaunchRecord]:

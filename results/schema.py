@@ -163,6 +163,8 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
         involuntary_switches: how often something else took its CPU.
         disturbance: of the whole round, the same on each of its lines.
         spoiled: why the round does not count, by the counters alone; None for a quiet one.
+        spoiled_since_s: where that was found in a window of several short rounds: when the window began, in seconds
+            since the study began. The rounds since then don't count either; see `windows.py`.
         sentinel_ns: the latest duration of a fixed small matrix product, which tracks the machine's speed.
         items: how many were finished in `wall_ns`, where it is not the batch size for every sample.
         instance_calls: of how many samples each instance's are, one after the other; empty where samples are the arm's.
@@ -187,6 +189,7 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     involuntary_switches: int = 0
     disturbance: Disturbance | None = None
     spoiled: str | None = None
+    spoiled_since_s: float | None = None
     sentinel_ns: int | None = None
     items: float | None = None
     instance_calls: tuple[int, ...] = ()

@@ -124,6 +124,7 @@ class CellRunner:
         """
         study, began, repeat_s = self._study, launch.clock(), 0.0
         lines: list[RoundRecord] = []
+        counting: list[tuple[float, float]] = []  # when each round that counts so far began, and how long it took
         for count in itertools.count():
             keys = launch.running(study.record.arms_in(cell))
             spent = launch.clock() - began
@@ -139,8 +140,12 @@ class CellRunner:
             study.record.keep_rounds(new)
             study.tell(study.record.keep_launches(failures))
             lines += new
+            if new:
+                counting.append((new[0].started_s, launch.clock() - began - spent))
             if new and new[0].spoiled:
-                repeat_s += launch.clock() - began - spent
+                since_s = new[0].started_s if new[0].spoiled_since_s is None else new[0].spoiled_since_s
+                while counting and counting[-1][0] >= since_s:
+                    repeat_s += counting.pop()[1]
             study.observer.progress(study)
         raise AssertionError("unreachable: count() does not end")
 

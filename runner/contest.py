@@ -20,6 +20,7 @@ import msgspec
 from ortbench.errors import OrtbenchError
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
+from ortbench.results.windows import mark_back
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.costs import min_rounds
 from ortbench.runner.cpus import choose_cpus
@@ -159,6 +160,8 @@ class Bout:
         )
         lines = [msgspec.structs.replace(line, engine=by_key[line.engine, line.cell].engine) for line in lines]
         self.rounds += lines
+        for line in lines:
+            mark_back(self.rounds, line)
         self.contest.keep_round(lines)
         for record in failures:
             self._keep(record, by_key[record.engine, record.cell])

@@ -22,6 +22,8 @@ _STEAL_SHARE = 0.03
 _THROTTLED_SHARE = 0.01
 _FOREIGN_SHARE = 0.06
 _TICKS_OF_SLACK = 3
+# Rounds are judged together until they are as long as this: of a single one of 30 ms the slack hides everything.
+_WINDOW_S = 0.5
 # Reading the frequency takes the kernel a moment; it does not change within a round.
 _FREQUENCY_EVERY_S = 1.0
 
@@ -79,6 +81,69 @@ def spoiled_reason(seen: Disturbance, cpus: int, tick_s: float) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What the counters say of a round.
+
+    Attributes:
+        reason: why it does not count; None where it does.
+        since_s: when the window began in which that was found; None where the round alone shows it.
+    """
+
+    reason: str | None = None
+    since_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rounds in a row, of the same processes on the same CPUs, and what the counters say of all of them together.
+
+    Attributes:
+        place: of whom; only rounds of the same place are judged together.
+        began_s, ended_s: on the study's clock.
+        seen: of every round.
+    """
+
+    place: tuple[int, tuple[int, ...]] = (0, ())
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    seen: tuple[Disturbance, ...] = ()
+
+    def joined_by(self, place: tuple[int, tuple[int, ...]], began_s: float, seen: Disturbance) -> Window:
+        """Return the window with one more round; a new one where that does not follow on the last.
+
+        Args:
+            place: the launch's number and its CPUs.
+            began_s: when the round began.
+            seen: of the round; `foreign_cpu_s` may be below 0, as the counters move in steps.
+        """
+        ended_s = began_s + seen.wall_s
+        if place != self.place or began_s - self.ended_s > _WINDOW_S:
+            return Window(place, began_s, ended_s, (seen,))
+        return Window(place, self.began_s, ended_s, (*self.seen, seen))
+
+    @property
+    def full(self) -> bool:
+        """Whether its rounds are long enough, together, to show what matters."""
+        return sum(each.wall_s for each in self.seen) >= _WINDOW_S
+
+    def judged(self, tick_s: float) -> Judgement:
+        """Judge the latest round: by itself, and by the window that it ends."""
+        cpus = len(self.place[1])
+        alone = spoiled_reason(self.seen[-1], cpus, tick_s)
+        if len(self.seen) == 1:
+            return Judgement(alone)
+        # Disk reads, quotas and clocks are counted exactly, and concern their own round.
+        together = Disturbance(
+            wall_s=sum(each.wall_s for each in self.seen),
+            steal_s=sum(each.steal_s for each in self.seen),
+            foreign_cpu_s=sum(each.foreign_cpu_s for each in self.seen),
+        )
+        if reason := spoiled_reason(together, cpus, tick_s):
+            return Judgement(reason, self.began_s)
+        return Judgement(alone)
+
+
 class Watch:
     """Reads the machine's counters at the beginning and end of each round; missing ones count as quiet."""
 
@@ -106,7 +171,7 @@ class Watch:
         self._began = self._read()
 
     def end(self, own_cpu_s: float, major_faults: int) -> Disturbance:
-        """Return what happened since `begin`.
+        """Return what happened since `begin`; `foreign_cpu_s` may be below 0, as the counters move in steps.
 
         Args:
             own_cpu_s: CPU time that the arms used meanwhile.
@@ -117,7 +182,7 @@ class Watch:
             wall_s=round(wall, 6),
             steal_s=round(steal, 6),
             throttled_s=round(throttled, 6),
-            foreign_cpu_s=round(max(0.0, busy - own_cpu_s - parent), 6),
+            foreign_cpu_s=round(busy - own_cpu_s - parent, 6),
             major_faults=major_faults,
             frequency_mhz=self._frequency_mhz(),
             clock_limits=clock_limits() if self._gpu else (),

@@ -20,6 +20,7 @@ from ortbench.results.journal import Journal, read_finals
 from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
 from ortbench.results.summary import BestAgainstBest, Way
 from ortbench.results.ways import varies, way_of
+from ortbench.results.windows import mark_back
 from ortbench.runner.budget import LAUNCHES_BEFORE_STOPPING, best_length_s
 from ortbench.runner.contest import Contest, Contestant
 from ortbench.runner.costs import FEWEST_ROUNDS, min_rounds
@@ -157,6 +158,8 @@ class Finals:
         """Put a round on record."""
         self._journal.append_round(records)
         self.rounds += records
+        for record in records:
+            mark_back(self.rounds, record)
         inside_s = sum(map(inside_calls_ns, records)) / 1e9
         for part in ("inside_calls", "finals_inside"):
             self.study.record.time_s[part] += inside_s

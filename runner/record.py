@@ -16,6 +16,7 @@ from ortbench.results.pairing import cell_ratios, counted
 from ortbench.results.percentiles import PERCENTILE_MINIMUM
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
 from ortbench.results.statistics import estimate_over_launches
+from ortbench.results.windows import mark_back
 from ortbench.runner.load import OFFLINE
 
 
@@ -75,6 +76,8 @@ class StudyRecord:
         self._journal.append_round(lines)
         for line in lines:
             self._remember(line)
+            for kept in (self.rounds, *self._by_cell.values()):
+                mark_back(kept, line)
             inside_ns = inside_calls_ns(line)
             self.time_s["inside_calls"] += inside_ns / 1e9
             self.time_s["lead_in"] += lead_in_s(line)

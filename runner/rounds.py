@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
+from ortbench.results.schema import ArmKey, CellKey, Disturbance, LaunchRecord, RoundRecord
 from ortbench.runner import protocol
-from ortbench.runner.disturbance import Watch, spoiled_reason
+from ortbench.runner.disturbance import Judgement, Watch, Window
 from ortbench.runner.energy import EnergyMeter
 from ortbench.runner.launch import Launch
 from ortbench.runner.sentinel import Sentinel
@@ -28,6 +28,7 @@ class RoundRunner:
         """
         self._gpu = gpu
         self._watches: dict[tuple[int, ...], Watch] = {}
+        self._window = Window()
         self._sentinel = sentinel
         self._since = since
         self._meter = EnergyMeter()
@@ -61,12 +62,33 @@ class RoundRunner:
             else:
                 failures.append(outcome)
         seen = watch.end(sum(line.cpu_ns or 0 for line in lines) / 1e9, sum(line.major_faults for line in lines))
-        # Where an arm died, its CPU time would be taken for somebody else's.
-        reason = None if failures else spoiled_reason(seen, len(watch.cpus), watch.tick_s)
+        judged = self._judge(launch, watch, seen, lines, failed=bool(failures))
+        # The counters' steps may fall so that others seem to have used less than nothing, which only sums need to know.
+        quiet = msgspec.structs.replace(seen, foreign_cpu_s=max(0.0, seen.foreign_cpu_s))
         lines = [
-            msgspec.structs.replace(line, disturbance=seen, spoiled=reason, sentinel_ns=sentinel_ns) for line in lines
+            msgspec.structs.replace(
+                line,
+                disturbance=quiet,
+                spoiled=judged.reason,
+                spoiled_since_s=judged.since_s,
+                sentinel_ns=sentinel_ns,
+            )
+            for line in lines
         ]
         return lines, failures
+
+    def _judge(
+        self, launch: Launch, watch: Watch, seen: Disturbance, lines: Sequence[RoundRecord], *, failed: bool
+    ) -> Judgement:
+        if failed or not lines:
+            # Where an arm died, its CPU time would be taken for somebody else's.
+            self._window = Window()
+            return Judgement()
+        self._window = self._window.joined_by((launch.number, watch.cpus), lines[0].started_s, seen)
+        judged = self._window.judged(watch.tick_s)
+        if judged.reason or self._window.full:
+            self._window = Window()
+        return judged
 
     def _watch(self, cpus: tuple[int, ...]) -> Watch:
         """Return what reads the counters of these CPUs."""

@@ -1,17 +1,31 @@
 from __future__ import annotations
 
+import itertools
+import math
+import random
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.results.schema import Disturbance
+from ortbench.results.windows import mark_windows
 from ortbench.runner.cpus import allowed_cpus
-from ortbench.runner.disturbance import CpuTimes, Watch, parse_cpu_times, parse_throttled_s, spoiled_reason
+from ortbench.runner.disturbance import (
+    CpuTimes,
+    Judgement,
+    Watch,
+    Window,
+    parse_cpu_times,
+    parse_throttled_s,
+    spoiled_reason,
+)
+from tests.results.factory import make_rounds
 
 STAT = """\
 cpu  100 0 100 1000 50 0 0 30 0 0
@@ -97,4 +111,84 @@ def test_what_the_arms_and_this_process_computed_is_not_foreign(monkeypatch: pyt
     seen = watch.end(own_cpu_s=1.5, major_faults=0)
     assert (seen.wall_s, seen.steal_s, seen.throttled_s, seen.foreign_cpu_s) == (2.0, 0.25, 0.25, 1.0)
     watch.begin()
-    assert watch.end(own_cpu_s=100.0, major_faults=0).foreign_cpu_s == 0.0
+    # Below 0, where the counters' steps fell so: only sums over many rounds are told right.
+    assert watch.end(own_cpu_s=100.0, major_faults=0).foreign_cpu_s == -97.5
+
+
+PLACE = (1, (0, 1))
+
+
+def judgements(seen: list[Disturbance]) -> list[Judgement]:
+    """Judge rounds that follow on each other, as a study does."""
+    window, found, now = Window(), [], 0.0
+    for one in seen:
+        window = window.joined_by(PLACE, now, one)
+        now += one.wall_s
+        found.append(window.judged(TICK_S))
+        if found[-1].reason or window.full:
+            window = Window()
+    return found
+
+
+def counted_in_ticks(wall_s: float, foreign_share: float, seconds: float, own_cpus: float = 1.5) -> list[Disturbance]:
+    """Return what the counters of two CPUs say of rounds, beside a program that takes a share of one CPU.
+
+    The arms' own CPU time is known exactly; that of everybody comes in whole ticks of 10 ms.
+    """
+    ends = [number * wall_s for number in range(int(seconds / wall_s) + 1)]
+    busy = [math.floor((own_cpus + foreign_share) * end / TICK_S) * TICK_S for end in ends]
+    return [
+        Disturbance(wall_s=wall_s, foreign_cpu_s=later - earlier - own_cpus * wall_s)
+        for earlier, later in itertools.pairwise(busy)
+    ]
+
+
+def not_counting(seen: list[Disturbance]) -> float:
+    """Return the share of the rounds that are marked in the end."""
+    lines = make_rounds({"ort": [[1.0] * len(seen)]})
+    starts = itertools.accumulate((one.wall_s for one in seen), initial=0.0)
+    return sum(
+        line.spoiled is not None
+        for line in mark_windows(
+            msgspec.structs.replace(line, started_s=start, spoiled=one.reason, spoiled_since_s=one.since_s)
+            for line, start, one in zip(lines, starts, judgements(seen), strict=False)
+        )
+    ) / len(seen)
+
+
+@pytest.mark.parametrize("round_ms", [5, 20, 33, 79, 600])
+def test_a_program_on_half_a_cpu_of_two_spoils_rounds_of_any_length(round_ms: int) -> None:
+    assert not_counting(counted_in_ticks(round_ms / 1e3, 0.5, seconds=3)) >= 0.95
+    assert not_counting(counted_in_ticks(round_ms / 1e3, 0.0, seconds=3)) == 0
+
+
+def test_no_round_is_condemned_where_the_ticks_fall_by_chance() -> None:
+    generator = random.Random(0)
+    quiet = [Disturbance(wall_s=0.02, foreign_cpu_s=generator.gauss(0, 0.004)) for _ in range(3000)]
+    assert not_counting(quiet) <= 0.02
+
+
+def test_a_window_ends_where_its_rounds_are_long_enough_and_where_the_place_changes() -> None:
+    once = Window().joined_by(PLACE, 0.0, Disturbance(wall_s=0.3))
+    twice = once.joined_by(PLACE, 0.3, Disturbance(wall_s=0.3))
+    assert (once.full, twice.full) == (False, True)
+    assert len(once.joined_by((2, (0, 1)), 0.3, Disturbance(wall_s=0.3)).seen) == 1, "another launch"
+    assert len(once.joined_by(PLACE, 5.0, Disturbance(wall_s=0.3)).seen) == 1, "something else ran in between"
+
+
+def test_what_is_counted_exactly_concerns_its_own_round_only() -> None:
+    seen = [Disturbance(wall_s=0.1), Disturbance(wall_s=0.1, major_faults=1), Disturbance(wall_s=0.1)]
+    assert judgements(seen) == [Judgement(), Judgement("1 page faults had to read the disk"), Judgement()]
+
+
+def test_marks_reach_back_to_the_windows_beginning_and_no_further() -> None:
+    lines = [
+        msgspec.structs.replace(line, started_s=float(line.round), launch=launch)
+        for launch in (1, 2)
+        for line in make_rounds({"ort": [[1.0] * 4]})
+    ]
+    lines[6] = msgspec.structs.replace(lines[6], spoiled="why", spoiled_since_s=1.5)
+    assert [line.spoiled for line in mark_windows(lines)] == [None] * 5 + ["why", "why", None]
+    # From the first of a launch it goes no further back, whatever the clocks of its parts say.
+    lines[6] = msgspec.structs.replace(lines[6], spoiled_since_s=0.0)
+    assert [line.spoiled for line in mark_windows(lines)] == [None] * 4 + ["why"] * 3 + [None]

@@ -37,6 +37,18 @@ def test_what_is_kept_is_on_disk_and_in_memory(tmp_path: Path) -> None:
     assert made.time_s["inside_calls"] == pytest.approx(0.162)
 
 
+def test_rounds_of_a_window_found_to_be_disturbed_do_not_count_in_memory_nor_on_disk(tmp_path: Path) -> None:
+    lines = [msgspec.structs.replace(line, started_s=float(line.round)) for line in make_rounds({"torch": [[1.0] * 4]})]
+    lines[2] = msgspec.structs.replace(lines[2], spoiled="why", spoiled_since_s=2.0)
+    made = StudyRecord("torch")
+    with made.writing(tmp_path):
+        for line in lines:
+            made.keep_rounds([line])
+    expected = [None, "why", "why", None]
+    for kept in (made.rounds, made.cell_rounds(CELL.key.id), read_rounds(tmp_path)):
+        assert [line.spoiled for line in kept] == expected
+
+
 def test_under_arrivals_an_engine_computes_and_waits(tmp_path: Path) -> None:
     run = LoadRun(seeds=(1, 2, 3), queries=1, valid=True, scheduled_ns=0, busy_ns=30_000_000, calls=1)
     made = StudyRecord("torch")
