@@ -101,6 +101,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         precision: what computes, as the library reports it, e.g. `{"parameters": "float32", "tf32": "off"}`.
         emulated: why the hardware only emulates this precision; None where it does not.
         gradients: whether the calls record gradients; None where the library has no such mode.
+        convolution_search: how the algorithms of convolutions on a GPU were chosen, `searched` (by timing them) or
+            `heuristic`; None where there are none, or the engine cannot say.
         layout: memory layout of images, `NCHW` or `NHWC`; None where the engine has no notion of it.
         artifact_sha256: of the ONNX file that was loaded; None where none was.
         sessions: where each runs, where one process has several that divide a batch.
@@ -113,6 +115,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     precision: dict[str, str] | None = None
     emulated: str | None = None
     gradients: bool | None = None
+    convolution_search: str | None = None
     layout: str | None = None
     artifact_sha256: str | None = None
     sessions: tuple[SessionPlace, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ortbench.engines.convolution_search import CUDNN_BENCHMARK, check_cudnn_benchmark
 from ortbench.engines.entry import EngineEntry
 from ortbench.engines.options import Option
 from ortbench.engines.ort_options import OPTIONS as ORT_OPTIONS
@@ -29,7 +30,8 @@ ENTRIES = (
         module="ortbench.engines.pytorch",
         class_name="TorchEngine",
         libraries=("torch",),
-        options=(_CHANNELS_LAST, _precision(_WITH_INT8)),
+        options=(_CHANNELS_LAST, CUDNN_BENCHMARK, _precision(_WITH_INT8)),
+        check=check_cudnn_benchmark,
         precisions=_WITH_INT8,
         builds_in=("int8",),
     ),
@@ -40,7 +42,8 @@ ENTRIES = (
         module="ortbench.engines.torchscript",
         class_name="TorchScriptEngine",
         libraries=("torch",),
-        options=(_CHANNELS_LAST, _precision(_WITH_INT8)),
+        options=(_CHANNELS_LAST, CUDNN_BENCHMARK, _precision(_WITH_INT8)),
+        check=check_cudnn_benchmark,
         precisions=_WITH_INT8,
         builds_in=("int8",),
     ),
@@ -54,6 +57,7 @@ ENTRIES = (
         options=(
             _precision(_FLOATING),
             _CHANNELS_LAST,
+            CUDNN_BENCHMARK,
             _FREEZING,
             Option(
                 "mode",
@@ -66,6 +70,7 @@ ENTRIES = (
                 "dynamic", "bool", default=False, help="one compilation for every batch size instead of one for each"
             ),
         ),
+        check=check_cudnn_benchmark,
         precisions=_FLOATING,
     ),
     EngineEntry(

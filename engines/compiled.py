@@ -33,6 +33,7 @@ class CompiledEngine(TorchFamilyEngine):
         # Freezing folds batch normalisation and packs the weights; off by default, and worth a lot on a CPU.
         inductor.freezing = bool(request.options.get("freezing", True))
         mode = str(request.options.get("mode", "default"))
+        self._autotuned = mode.startswith("max-autotune")
         dynamic = bool(request.options.get("dynamic", False))
         return torch.compile(module, mode=mode, dynamic=dynamic)
 

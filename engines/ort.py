@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
+from ortbench.engines.convolution_search import ort_search
 from ortbench.engines.cuda import missing_gpu_reason
 from ortbench.engines.ort_binding import Binder, replays_a_graph
 from ortbench.engines.ort_devices import register_and_choose
@@ -169,6 +170,7 @@ class OrtEngine(Engine):
             precision=described_precision(request.precision, self._reported_lane(), facts),
             emulated=library_emulation(request.precision, self._provider, facts),
             artifact_sha256=sha256,
+            convolution_search=ort_search(self._provider, self._reported_options(), placement),
         )
 
     def _boundary(self) -> str:
@@ -182,8 +184,12 @@ class OrtEngine(Engine):
         if self._request.target == PLUGIN:
             return {}
         told = lane_options(PROVIDERS[self._request.target], self._request.precision)
-        reported = self._session.get_provider_options().get(self._provider, {})
+        reported = self._reported_options()
         return {name: str(reported.get(name, f"{value} (as told)")) for name, value in told.items()}
+
+    def _reported_options(self) -> dict[str, str]:
+        options: dict[str, str] = self._session.get_provider_options().get(self._provider, {})
+        return options
 
     def _graph(self, sha256: str, version: str) -> GraphFacts | None:
         if not self._facts_read:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
+from ortbench.engines.convolution_search import CUDNN_BENCHMARK, has_convolutions, torch_search
 from ortbench.engines.cuda import GPU_REMEDY, missing_gpu_reason
 from ortbench.engines.torch_int8 import calibrate, load_quantized
 from ortbench.engines.torch_precision import lane_dtype, parameter_types, pin_precision, reported_precision, to_lane
@@ -90,6 +91,9 @@ class TorchFamilyEngine(Engine):
     _result: Any = None
     _parameter_devices: Mapping[str, int] = MappingProxyType({})
     _parameter_types: str = ""
+    _convolutional = False
+    # Whether a compiler times convolutions by itself, whatever cuDNN is told.
+    _autotuned = False
 
     @classmethod
     def probe(cls, target: str) -> Availability:
@@ -114,6 +118,7 @@ class TorchFamilyEngine(Engine):
         self._inference_mode = torch.inference_mode()
         self._inference_mode.__enter__()
         pin_precision(request.precision)
+        torch.backends.cudnn.benchmark = bool(request.options.get(CUDNN_BENCHMARK.name, False))
         self._precision = request.precision
         self._source = request.source
         self._device = torch.device(request.target)
@@ -129,6 +134,7 @@ class TorchFamilyEngine(Engine):
             module = load_on_device(request)
             self._parameter_devices = _devices(module)
             self._parameter_types = parameter_types(module)
+            self._convolutional = has_convolutions(module.modules())
             return self.prepare_module(module.requires_grad_(requires_grad=False), request)
 
     def bind(self, inputs: Arrays) -> None:
@@ -185,6 +191,11 @@ class TorchFamilyEngine(Engine):
             threads=torch.get_num_threads(),
             precision=reported_precision(self._parameter_types, first),
             gradients=torch.is_grad_enabled() or bool(first.requires_grad),
+            convolution_search=torch_search(
+                cuda=self._device.type == "cuda",
+                convolutional=self._convolutional,
+                searched=self._autotuned or bool(torch.backends.cudnn.benchmark),
+            ),
             layout="NHWC" if self._layout == torch.channels_last else "NCHW",
             placement=self._placement(first.device.type),
         )

@@ -11,10 +11,16 @@ from ortbench.results.summary import Summary
 _DIGITS = 12
 # How an engine's spelling says that its layout was asked for.
 _LAYOUT_OPTION = "channels_last=true"
-_BOUNDARIES = {
+# Where a timed call begins and ends, as engines report it, in words.
+BOUNDARIES = {
     "host": "from main memory to main memory",
     "device": "on the device, without copies",
-    "host, copies timed": "with copies of inputs and outputs",
+    "host+copies": "with copies of inputs and outputs",
+}
+# How the algorithms of convolutions were chosen, as engines report it, in words.
+CONVOLUTION_SEARCHES = {
+    "searched": "with the algorithm of each convolution found by timing them all",
+    "heuristic": "with the algorithms of convolutions chosen by heuristics",
 }
 
 
@@ -74,8 +80,12 @@ def told_marks(summary: Summary) -> list[str]:
 
 def _differences(record: LaunchRecord, baseline: LaunchRecord) -> Iterator[str]:
     if record.boundary and baseline.boundary and record.boundary != baseline.boundary:
-        mine, theirs = (_BOUNDARIES.get(each, each) for each in (record.boundary, baseline.boundary))
+        mine, theirs = (BOUNDARIES.get(each, each) for each in (record.boundary, baseline.boundary))
         yield f"timed {mine}, while {baseline.engine} is timed {theirs}"
+    searches = [(each.evidence or {}).get("convolution_search") for each in (record, baseline)]
+    if all(searches) and searches[0] != searches[1]:
+        mine, theirs = (CONVOLUTION_SEARCHES.get(str(each), str(each)) for each in searches)
+        yield f"run {mine}, while {baseline.engine} is run {theirs}"
     layouts = [(each.evidence or {}).get("layout") for each in (record, baseline)]
     if all(layouts) and layouts[0] != layouts[1] and not _layout_was_asked_for((record.engine, baseline.engine)):
         yield f"given its images as {layouts[0]}, while {baseline.engine} is given them as {layouts[1]}"

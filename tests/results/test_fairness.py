@@ -76,10 +76,19 @@ def differences(baseline: LaunchRecord, other: LaunchRecord) -> tuple[str, ...]:
 
 
 def test_copies_on_one_side_only_are_marked() -> None:
-    assert differences(record("torch", boundary="device"), record(boundary="host, copies timed")) == (COPIES,)
+    assert differences(record("torch", boundary="device"), record(boundary="host+copies")) == (COPIES,)
     [mark] = differences(record("torch"), record(boundary="device"))
     assert mark == "timed on the device, without copies, while torch is timed from main memory to main memory"
     assert differences(record("torch", boundary="device"), record(boundary="device")) == ()
+
+
+def test_convolutions_searched_on_one_side_only_are_marked() -> None:
+    assert differences(record("torch:cuda", convolution_search="heuristic"), record(convolution_search="searched")) == (
+        "run with the algorithm of each convolution found by timing them all, "
+        "while torch:cuda is run with the algorithms of convolutions chosen by heuristics",
+    )
+    for mine, theirs in (("searched", "searched"), (None, "searched"), ("heuristic", None)):
+        assert differences(record("torch", convolution_search=theirs), record(convolution_search=mine)) == ()
 
 
 def test_another_layout_is_marked_unless_it_was_asked_for() -> None:
@@ -123,6 +132,6 @@ def test_a_mark_that_holds_in_some_cells_names_them() -> None:
 
 
 def test_no_mark_holds_what_separates_marks() -> None:
-    every = differences(record("torch", boundary="device"), record(boundary="host, copies timed", layout="NHWC"))
+    every = differences(record("torch", boundary="device"), record(boundary="host+copies", layout="NHWC"))
     assert len(every) == 2
     assert not any(MARK_SEPARATOR in mark for mark in every)
