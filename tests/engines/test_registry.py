@@ -62,7 +62,8 @@ def test_options_are_typed() -> None:
         ("torch:tpu", "Expected the target of 'torch:tpu' to be one of [cpu, cuda], but got 'tpu'."),
         (
             "torch[layout=nhwc]",
-            "Expected an option of 'torch[layout=nhwc]' to be one of [channels_last, cudnn_benchmark, precision, python], "
+            "Expected an option of 'torch[layout=nhwc]' to be one of "
+            "[channels_last, cudnn_benchmark, precision, python], "
             "but got 'layout'.",
         ),
         (
