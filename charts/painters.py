@@ -27,8 +27,9 @@ from ortbench.units import quantity
 # Fewer charts than this are drawn before another process has started.
 _WORTH_A_PROCESS = 8
 _MOST_PROCESSES = 4
+_COMMAND = (sys.executable, "-P", "-m", "ortbench.charts.drawing")
 # Without a picture the process is taken to hang; on a machine that is busy one takes a few seconds.
-_PATIENCE_S = 120
+_PATIENCE_S = 120.0
 # So many pictures in a row, and the fault is not the picture's.
 _MOST_DEATHS = 3
 _LONGEST_REASON = 300
@@ -87,13 +88,18 @@ class Painter:
     def _start(self) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _stop
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ortbench.charts.drawing"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
         )
         self._ready, self._hung, self._buffer = False, False, b""
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
 
     def begin(self, drawings: Sequence[Drawing]) -> None:
         """Hand over what is to be drawn."""
@@ -167,7 +173,7 @@ class Painter:
             if stream and not stream.closed:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
-        how = f"the process that draws {_ending(code) if not self._hung else f'gave no picture for {_PATIENCE_S} s'}"
+        how = f"the process that draws {_ending(code) if not self._hung else f'gave no picture for {_PATIENCE_S:g} s'}"
         last = "" if self._hung or self._errors.closed else _last_line(self._errors)
         self._errors.close()
         return how + (f" ({printable(last, _LONGEST_REASON)})" if last else "")

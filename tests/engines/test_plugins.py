@@ -124,3 +124,41 @@ def test_an_undeclared_option_of_a_plugin_is_refused(environment: dict[str, str]
     assert (
         "Expected an option of 'onnxref[speed=11]' to be one of [verbose, python], but got 'speed'." in finished.stderr
     )
+
+
+_ENTRY = """
+from ortbench.engines.entry import EngineEntry
+good = EngineEntry(name="good", about="a", targets=("cpu",), module="m", class_name="C")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "reason"),
+    [
+        ("exits", "raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+        ("interrupts", "raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt: "),
+        ("prints", "print('hello')", "prints to standard output when it is imported"),
+        ("writes", "import os; os.write(1, b'hello')", "prints to standard output when it is imported"),
+    ],
+)
+def test_a_plugin_that_does_more_than_declare_is_named_and_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, program: str, reason: str
+) -> None:
+    (tmp_path / f"a_plugin_that_{name}.py").write_text(f"{program}\n{_ENTRY}", encoding="utf-8")
+    plugins = load_plugins([_point("good", f"a_plugin_that_{name}:good")], TAKEN)
+    print("after", flush=True)  # noqa: T201 - standard output is there again
+    assert plugins.entries == {}
+    assert reason in plugins.broken["good"]
+    assert capfd.readouterr().out == "after\n"
+
+
+def test_a_person_can_interrupt_a_plugin(tmp_path: Path) -> None:
+    program = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)"
+    (tmp_path / "a_slow_plugin.py").write_text(program, encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins([_point("good", "a_slow_plugin:good")], TAKEN)
+
+
+def test_a_plugin_that_complains_to_standard_error_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "a_loud_plugin.py").write_text(f"import sys; print('old', file=sys.stderr)\n{_ENTRY}", encoding="utf-8")
+    assert list(load_plugins([_point("good", "a_loud_plugin:good")], TAKEN).entries) == ["good"]
