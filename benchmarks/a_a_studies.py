@@ -32,7 +32,6 @@ from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.launch import Launch
 from ortbench.runner.machine import describe_machine, machine_line, own_versions
-from ortbench.runner.pilot import USUAL_SLICE_NS
 
 RESULTS = Path(__file__).parent / "results" / "a_a_studies.json"
 MODEL = "resnet50"
@@ -77,7 +76,7 @@ def _alone(artifact: Path, until: float) -> float:
     samples: list[int] = []
     with Launch(1) as launch:
         launch.start([ArmPlan(key, engine, request)])
-        launch.prepare(cell, [key], ReferenceOutputs("none", None), USUAL_SLICE_NS)
+        launch.prepare(cell, [key], ReferenceOutputs("none", None), {})
         for number in itertools.takewhile(lambda _: time.perf_counter() < until, itertools.count(1)):
             outcome = launch.run_slice(cell, key, number)
             assert isinstance(outcome, protocol.Samples), outcome

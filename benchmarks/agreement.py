@@ -24,7 +24,7 @@ from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import resolve_engines
 from ortbench.exporting import export
 from ortbench.models.catalog import find_model
-from ortbench.results.schema import ArmKey, CellKey
+from ortbench.results.schema import ArmKey, CellKey, SlicePlan
 from ortbench.results.statistics import estimate_over_launches
 from ortbench.runner import protocol
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
@@ -32,11 +32,12 @@ from ortbench.runner.cpus import choose_cpus, thread_limit
 from ortbench.runner.launch import Launch
 from ortbench.runner.machine import describe_machine, machine_line, own_versions
 from ortbench.runner.process import worker_environment
+from ortbench.runner.slices import Known
 
 HERE = Path(__file__).parent
 MODEL = "resnet50"
 # Slices of one call on both sides: the first call after a pause is not like those that follow it.
-ONE_CALL_NS = 1
+ONE_CALL = Known(SlicePlan(lead_in=0, calls=1))
 TOOLS = {"torch": "torch.utils.benchmark", "ort": "polygraphy"}
 
 
@@ -84,7 +85,7 @@ def one_launch(engine: str, artifact: str, number: int, rounds: int) -> list[flo
     ratios = []
     with Launch(number) as launch, OtherTool(engine, artifact) as other:
         launch.start([ArmPlan(key, resolved, request)])
-        launch.prepare(cell, [key], ReferenceOutputs("none", None), ONE_CALL_NS)
+        launch.prepare(cell, [key], ReferenceOutputs("none", None), {key: ONE_CALL})
         for index in range(rounds):
             first = other.slice_s(1) if index % 2 else None
             outcome = launch.run_slice(cell, key, index + 1)

@@ -29,6 +29,7 @@ from ortbench.results.pairing import NEVER_QUIET, by_arm, cell_ratios, counted, 
 from ortbench.results.percentiles import PooledCalls
 from ortbench.results.placement_marks import placement_marks
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
+from ortbench.results.slices import slice_marks
 from ortbench.results.statistics import LogEstimate, estimate_over_launches
 from ortbench.results.summary import ArmSummary, CellSummary, Cold, Latency, Speedup, Summary
 from ortbench.results.verdicts import SMALLEST_BAND, Verdict, decide, distrust, resolution
@@ -153,7 +154,9 @@ def _cell(cell: PlannedCell, run: Run, records: dict[_ArmId, _ArmRecord]) -> Cel
     arms = tuple(
         msgspec.structs.replace(
             arm,
-            marks=arm.marks + unequal.get(ArmKey(arm.engine, arm.twin), ()),
+            marks=arm.marks
+            + unequal.get(ArmKey(arm.engine, arm.twin), ())
+            + (() if arm.twin else slice_marks(run.slices, cell.key, arm.engine)),
             roofline=arm_share(run.roofline, cell.key, arm),
         )
         for arm in arms

@@ -80,6 +80,28 @@ class ArtifactRecord(msgspec.Struct, frozen=True, kw_only=True):
     flops_per_item: int | None = None
 
 
+class SlicePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How an engine's slices are made up in a cell, as its first launch showed; the same in all launches after it.
+
+    Attributes:
+        cell: the cell's id.
+        engine: its twin's slices are made up alike.
+        lead_in: calls at the beginning of a slice that are not counted.
+        calls: that are counted; an odd number.
+        call_ns: the typical call.
+        off: what the counted calls take more than calls in a row, 0.01 for 1 %; None where it could not be told.
+        off_range: an interval for it.
+    """
+
+    cell: str = ""
+    engine: str = ""
+    lead_in: int
+    calls: int
+    call_ns: int = 0
+    off: float | None = None
+    off_range: tuple[float, float] | None = None
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """run.json: what was asked, of what, on what.
 
@@ -96,6 +118,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         batch_axis: the model's own name of the batch, `INPUT:AXIS` where it has none, or `none`.
         roofline: the model's work and the machine's roofs; None where nothing was measured that has any.
         notes: what a reader should know, in words.
+        slices: how slices are made up, one for each engine and cell that was measured.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -120,6 +143,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, tuple[int | str, ...]] = {}
     outputs: dict[str, tuple[int | str, ...]] = {}
     batch_axis: str | None = None
+    slices: tuple[SlicePlan, ...] = ()
 
 
 class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -205,7 +229,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
         stderr: the end of what a process that died wrote to standard error.
         import_s, load_s: of the launch's process; the same in every cell that it serves.
         first_call_ns: the cold call of this cell.
-        warm_up_ns: the calls between the cold one and the first sample.
+        warm_up_ns: the calls between the cold one and the first sample, those of a round that does not count included.
+        stretches_ns: rows of calls without a pause, each after one, by which the lead-in is chosen; in a first launch.
         steady: the last two windows of the warm-up agreed.
         threads: as the engine's library reports them.
         affinity: the CPUs the process may use, as seen from inside.
@@ -230,6 +255,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     load_s: float | None = None
     first_call_ns: int | None = None
     warm_up_ns: tuple[int, ...] = ()
+    stretches_ns: tuple[tuple[int, ...], ...] = ()
     steady: bool | None = None
     threads: int | None = None
     affinity: tuple[int, ...] = ()

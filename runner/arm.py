@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import ResolvedEngine
-from ortbench.results.schema import ArmKey, LaunchRecord, Status
+from ortbench.results.schema import ArmKey, LaunchRecord, SlicePlan, Status
 from ortbench.runner import protocol
 from ortbench.runner.allocators import SYSTEM, Allocator
 from ortbench.runner.memory import ArmMemory
-from ortbench.runner.pilot import calls_in
+from ortbench.runner.slices import pilot_slices
 from ortbench.runner.team import Team
 from ortbench.runner.topology import Place, places_for
 
@@ -88,7 +88,7 @@ class Arm:
     plan: ArmPlan
     team: Team | None
     loaded: protocol.Loaded | None = None
-    calls: int = 1
+    slices: SlicePlan = field(default_factory=lambda: SlicePlan(lead_in=0, calls=1))
     call_s_per_item: float = 0.0
     peak_mib: float = 0.0
     per_item_mib: float = 0.0
@@ -114,10 +114,10 @@ class Arm:
             memory_mib=sum(memory) if memory else None,
         )
 
-    def expect(self, prepared: protocol.Prepared, batch_size: int, slice_ns: int) -> None:
-        """Take from the warm-up how long a call is, and so how many fill a slice."""
+    def expect(self, prepared: protocol.Prepared, batch_size: int, slices: SlicePlan | None) -> None:
+        """Take from the warm-up how long a call is; without a plan, that is all there is to make slices up by."""
         call_ns = statistics.median(prepared.warm_up_ns[-3:] or (prepared.first_call_ns,))
-        self.calls = calls_in(slice_ns, call_ns)
+        self.slices = slices or pilot_slices(call_ns)
         self.call_s_per_item = call_ns / 1e9 / batch_size
         self.peak_mib = prepared.memory_mib or 0.0
         self.per_item_mib = max(0.0, self.peak_mib - self.memory.loaded_mib) / batch_size

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ortbench.errors import OrtbenchError
-from ortbench.results.pairing import by_arm
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord
 from ortbench.results.summary import worded_layout
 from ortbench.runner.cell_costs import CellCosts, compiling_s
@@ -16,9 +15,7 @@ from ortbench.runner.costs import CellCost, min_rounds
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory, available_mib, inputs_mib, shortage
 from ortbench.runner.order import round_order
-from ortbench.runner.pilot import PILOT_SLICE_NS, PilotSlices, best_slice_ns
-from ortbench.runner.proving import Checks
-from ortbench.runner.record import inside_calls_ns
+from ortbench.runner.preparing import Preparing, stretches_s
 from ortbench.runner.rounds import RoundRunner
 
 if TYPE_CHECKING:
@@ -36,9 +33,8 @@ class CellRunner:
     def __init__(self, study: Study, rounds: RoundRunner) -> None:
         self._study = study
         self._rounds = rounds
-        self._checks = Checks(study)
+        self._preparing = Preparing(study)
         self._costs = CellCosts(study.plan.cells)
-        self._slice_ns: dict[str, int] = {}
         self._per_item_mib: dict[ArmKey, float] = {}
 
     def measured(self, cell: PlannedCell) -> bool:
@@ -70,7 +66,7 @@ class CellRunner:
         began = launch.clock()
         self._enter(launch, cell, "warming up")
         with self._study.record.spending("preparing"):
-            records = self._prepare(launch, cell)
+            records = self._prepare(launch, cell, seconds)
         prepare_s = launch.clock() - began
         self._enter(launch, cell, "measuring")
         with self._study.record.spending("rounds"):
@@ -79,11 +75,9 @@ class CellRunner:
         if count:
             self._keep_cost(cell, prepare_s, rounds_s / count, lines, records)
             self._study.record.skipped.pop(cell.key.id, None)
-            # Under a load a slice is one run of LoadGen, however long its calls are.
-            if cell.key.id not in self._slice_ns and not cell.key.load:
-                self._slice_ns[cell.key.id] = self._choose_slice(lines, rounds_s)
+            if slice_s := self._preparing.settle(cell, lines, records):
                 known = self._costs.known
-                known[cell.key.id] = known[cell.key.id].with_slices(self._slice_ns[cell.key.id] / 1e9)
+                known[cell.key.id] = known[cell.key.id].with_slices(slice_s)
 
     def _may_wait(self, cell: PlannedCell, left_s: float) -> bool:
         """Say whether a launch that took longer than was planned leaves the cell out: it has an interval already."""
@@ -102,15 +96,12 @@ class CellRunner:
         self._costs.keep(cell, prepare_s, round_s, lines)
         if first:
             known = self._costs.known
-            once_s = min(compiling_s(records), prepare_s)
+            once_s = min(compiling_s(records) + stretches_s(records), prepare_s)
             known[cell.key.id] = replace(known[cell.key.id], once_s=once_s)
 
-    def _prepare(self, launch: Launch, cell: PlannedCell) -> list[LaunchRecord]:
-        study = self._study
-        keys = launch.running(study.record.arms_in(cell))
-        records = self._checks.prepare(launch, cell, self._slice_ns.get(cell.key.id, PILOT_SLICE_NS))
-        study.tell(study.record.keep_launches(records))
-        for key in launch.running(keys):
+    def _prepare(self, launch: Launch, cell: PlannedCell, seconds: float) -> list[LaunchRecord]:
+        records = self._preparing.prepare(launch, cell, seconds)
+        for key in launch.running(self._study.record.arms_in(cell)):
             [memory] = launch.memory([key])
             self._per_item_mib[key] = memory.per_item_mib
         return records
@@ -148,15 +139,6 @@ class CellRunner:
                     repeat_s += counting.pop()[1]
             study.observer.progress(study)
         raise AssertionError("unreachable: count() does not end")
-
-    def _choose_slice(self, lines: list[RoundRecord], rounds_s: float) -> int:
-        """Choose how long slices are from here on, by the rounds of the first launch."""
-        arms = {key: _slices(own) for key, own in by_arm(lines).items()}
-        baseline = arms.pop(ArmKey(self._study.plan.settings.baseline), None)
-        whole = [arm for arm in arms.values() if baseline and len(arm.samples_ns) == len(baseline.samples_ns)]
-        inside_ns = sum(map(inside_calls_ns, lines))
-        overhead_ns = max(0.0, rounds_s * 1e9 - inside_ns) / max(len(lines), 1)
-        return best_slice_ns(baseline or PilotSlices(()), whole, overhead_ns)
 
     def _obstacle(self, launch: Launch, cell: PlannedCell, left_s: float) -> str | None:
         """Say why a cell is not begun: memory, time, or a reference that cannot run it. Makes the reference outputs."""
@@ -204,7 +186,3 @@ class CellRunner:
         key = cell.key
         place = ", ".join([f"batch size {key.batch_size}", *worded_layout(key.threads, key.instances, key.mode)])
         self._study.enter(f"launch {launch.number}, {place}: {what}")
-
-
-def _slices(lines: list[RoundRecord]) -> PilotSlices:
-    return PilotSlices(tuple(line.samples_ns for line in lines))

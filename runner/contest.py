@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,7 +20,7 @@ import msgspec
 
 from ortbench.errors import OrtbenchError
 from ortbench.models.spec import ModelSource
-from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord
+from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, RoundRecord, SlicePlan
 from ortbench.results.windows import mark_back
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
 from ortbench.runner.costs import min_rounds
@@ -27,11 +28,15 @@ from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import available_mib, inputs_mib, shortage
-from ortbench.runner.order import round_order
+from ortbench.runner.order import round_order, shuffled
 from ortbench.runner.pilot import USUAL_SLICE_NS
+from ortbench.runner.readying import Readied, run_stretches
 from ortbench.runner.rounds import RoundRunner
 from ortbench.runner.sentinel import Sentinel
+from ortbench.runner.slices import Known, slices_alone
 
+# Of a contestant that runs for the first time; there may be many of them.
+_STRETCH_NS = 50_000_000
 # A single round is no interval.
 _FEWEST_ROUNDS = 2
 
@@ -117,7 +122,7 @@ class Bout:
             deadline: of `time.perf_counter`; past it nobody is made ready, and no round begins but the first.
         """
         assert len({one.key for one in stage}) == len(stage), "a process is made ready for one batch at a time"
-        turns = [one for one in stage if time.perf_counter() < deadline and self._prepare(one)]
+        turns = self._ready(stage, deadline)
         began = time.perf_counter()
         for count in itertools.count():
             spent = time.perf_counter() - began
@@ -129,10 +134,38 @@ class Bout:
                 return
             self._round(turns)
 
-    def _prepare(self, one: Contestant) -> bool:
-        """Make one ready; say whether it is."""
+    def _ready(self, stage: Sequence[Contestant], deadline: float) -> list[Contestant]:
+        """Make contestants ready in another order each time; return those that are, in the order of the stage."""
+        records: dict[tuple[str, str], LaunchRecord] = {}
+        for one in shuffled(stage, f"{self.contest.seed}/{self.launch.number}"):
+            if time.perf_counter() < deadline and (record := self._prepare(one)):
+                records[one.place] = record
+        turns = [one for one in stage if one.place in records]
+        readied = self._settle_slices([one for one in turns if one.place not in self.contest.slices], records)
+        for record, one in zip(readied.completed([records[one.place] for one in turns]), turns, strict=False):
+            self._keep(record, one)
+        by_key = {one.key.engine: one for one in turns}
+        for failure in readied.failures:
+            self._keep(failure, by_key[failure.engine])
+        return [one for one in turns if self.launch.running([one.key])]
+
+    def _settle_slices(self, new: Sequence[Contestant], records: Mapping[tuple[str, str], LaunchRecord]) -> Readied:
+        """Choose how slices are made up of those that run for the first time, by stretches of calls in turn."""
+        readied = Readied()
+        run_stretches(self.launch, [(one.key, one.cell) for one in new], _STRETCH_NS, self.contest.seed, readied)
+        for one in new:
+            record = records[one.place]
+            call_ns = statistics.median(record.warm_up_ns[-3:] or (record.first_call_ns or 1,))
+            rows = readied.stretches.get(one.key, [])
+            plan = slices_alone(one.cell.id, one.engine, rows, call_ns, USUAL_SLICE_NS)
+            self.contest.slices[one.place] = plan
+            self.launch.settle_slices(one.key, plan)
+        return readied
+
+    def _prepare(self, one: Contestant) -> LaunchRecord | None:
+        """Make one ready; return its record, or None where it is not: why is on record then."""
         if not self.launch.running([one.key]):
-            return False
+            return None
         size = one.cell.batch_size
         memory = self.launch.memory([one.key])
         reason = shortage(memory, inputs_mib(self.contest.source, size), size, available_mib())
@@ -145,10 +178,13 @@ class Bout:
                 cell=one.cell.id, launch=self.launch.number, engine=one.engine, status="skipped", reason=reason
             )
             self._keep(record, one)
-            return False
-        [record] = self.launch.prepare(one.cell, [one.key], expected, USUAL_SLICE_NS)
+            return None
+        known = Known(self.contest.slices.get(one.place))
+        [record] = self.launch.prepare(one.cell, [one.key], expected, {one.key: known})
+        if record.status == "ok":
+            return record
         self._keep(record, one)
-        return record.status == "ok"
+        return None
 
     def _round(self, turns: Sequence[Contestant]) -> None:
         order = self.contest.next_order(len(turns))
@@ -191,7 +227,9 @@ class Contest:
         self.lost_s = 0.0
         self.rounds_done = 0
         self._reference = reference
-        self._seed = seed
+        self.seed = seed
+        # Place -> how slices are made up there, in every bout.
+        self.slices: dict[tuple[str, str], SlicePlan] = {}
         # Is given every line as soon as it is there.
         self.keeper: Keeper | None = None
         self._sentinel = Sentinel(choose_cpus(1))
@@ -221,7 +259,7 @@ class Contest:
     def next_order(self, count: int) -> list[int]:
         """Return the order of the next round."""
         self.rounds_done += 1
-        return round_order(count, self.rounds_done - 1, self._seed)
+        return round_order(count, self.rounds_done - 1, self.seed)
 
     def keep_round(self, lines: Sequence[RoundRecord]) -> None:
         """Put a round on record."""

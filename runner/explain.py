@@ -26,8 +26,6 @@ from ortbench.runner.study import Study
 _PROFILE_S = 1.0
 _FEWEST_CALLS = 5
 _MOST_CALLS = 100
-# Arms are made ready as for a slice of any length; none will be run.
-_NO_SLICE_NS = 1
 
 
 def explain_study(study: Study, results: Results, cell: CellKey) -> Explanation:
@@ -69,7 +67,7 @@ def calls_for(call_s: float) -> int:
 def _profile(cell: CellKey, plan: ArmPlan) -> Profile:
     with Launch(0) as launch:
         records = launch.start([plan]) or launch.prepare(
-            cell, [plan.key], ReferenceOutputs(plan.engine.label, None), _NO_SLICE_NS
+            cell, [plan.key], ReferenceOutputs(plan.engine.label, None), {}
         )
         [record] = records
         if record.status != "ok":

@@ -140,6 +140,8 @@ class Finals:
             folder.mkdir(exist_ok=True)
         with Journal(folder) as self._journal, self._contest() as contest:
             contest.keeper = self
+            # As in their cells, where all of them were measured.
+            contest.slices = {(plan.engine, plan.cell): plan for plan in study.run.slices}
             while lanes:
                 lanes = [lane for lane in lanes if self._launch(contest, lane, end_s - study.elapsed_s())]
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +13,7 @@ import msgspec
 from ortbench.engines.evidence import fallback_reason, lane_contradiction
 from ortbench.errors import ArmError, ArmInvalid, OrtbenchError
 from ortbench.results.fairness import refusal
-from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, Status
+from ortbench.results.schema import ArmKey, CellKey, LaunchRecord, SlicePlan, Status
 from ortbench.results.summary import arm_label
 from ortbench.runner import protocol
 from ortbench.runner.allocators import wrong_allocator
@@ -25,6 +25,7 @@ from ortbench.runner.load_slice import run_under_load, warm_up_load
 from ortbench.runner.memory import ArmMemory
 from ortbench.runner.merging import joined, merge
 from ortbench.runner.sharing import part_requests, share_items
+from ortbench.runner.slices import Known, stretch_calls
 from ortbench.runner.team import Team, first_team_to_answer
 from ortbench.runner.topology import Place
 
@@ -103,20 +104,20 @@ class Launch:
             team.park()
 
     def prepare(
-        self, cell: CellKey, keys: Sequence[ArmKey], reference: ReferenceOutputs, slice_ns: int
+        self, cell: CellKey, keys: Sequence[ArmKey], reference: ReferenceOutputs, known: Mapping[ArmKey, Known]
     ) -> list[LaunchRecord]:
         """Make the cell's arms ready one after the other; return a record for each.
 
         Args:
             cell: the cell.
-            keys: the arms that are still in the running for this cell.
+            keys: the arms that are still in the running for this cell, in the order in which it is done.
             reference: what their outputs must agree with.
-            slice_ns: how long a slice shall be.
+            known: what an earlier launch of the cell found out about each.
         """
         records: list[LaunchRecord] = []
         for arm in self._alive(keys):
             with self._recording_failure(arm, cell.id, records):
-                records.append(self._prepare_arm(arm, cell, reference, slice_ns))
+                records.append(self._prepare_arm(arm, cell, reference, known.get(arm.plan.key, Known())))
         return records
 
     def try_call(self, cell: CellKey, key: ArmKey, again_s: float = 0.0) -> float | LaunchRecord:
@@ -155,6 +156,25 @@ class Launch:
                 samples = run_under_load(arm, cell, self._load, self.number, number, SLICE_TIMEOUT_S)
             self.parent_cpu_s += time.process_time() - cpu_began
         return samples or failures[0]
+
+    def run_stretch(self, cell: CellKey, key: ArmKey, stretch_ns: float) -> list[tuple[int, ...]] | LaunchRecord:
+        """Run an arm for about so long without a pause, after one.
+
+        Returns:
+            Its calls in ns, a row for each stream; no row where too few would fit; the record of its end if it failed.
+        """
+        [arm] = self._alive([key])
+        calls = stretch_calls(stretch_ns, arm.call_s_per_item * cell.batch_size * 1e9)
+        failures: list[LaunchRecord] = []
+        rows: list[tuple[int, ...]] = []
+        with self._recording_failure(arm, cell.id, failures):
+            rows = _run_stretch(arm, cell, calls) if calls else []
+        return failures[0] if failures else rows
+
+    def settle_slices(self, key: ArmKey, slices: SlicePlan) -> None:
+        """Make up an arm's slices in another way from here on."""
+        for arm in self._alive([key]):
+            arm.slices = slices
 
     def plan(self, key: ArmKey) -> ArmPlan:
         """Return what an arm that was started runs."""
@@ -209,7 +229,7 @@ class Launch:
         by_key = {arm.plan.key: arm for arm in self._arms if arm.team is not None}
         return [by_key[key] for key in keys if key in by_key]
 
-    def _prepare_arm(self, arm: Arm, cell: CellKey, reference: ReferenceOutputs, slice_ns: int) -> LaunchRecord:
+    def _prepare_arm(self, arm: Arm, cell: CellKey, reference: ReferenceOutputs, known: Known) -> LaunchRecord:
         request = protocol.Prepare(
             batch_size=cell.batch_size,
             reference_path=str(reference.path) if reference.path else None,
@@ -217,6 +237,7 @@ class Launch:
             batches=tuple(map(str, reference.batches)),
             wanted_inputs=reference.wanted_inputs,
             limit_s=reference.limit_s,
+            warm_up=known.warm_up,
         )
         timeout_s = PREPARE_TIMEOUT_S + reference.limit_s + _HANG_FACTOR * arm.call_s_per_item * cell.batch_size
         team = arm.running_team
@@ -226,7 +247,7 @@ class Launch:
         )
         team.park()
         prepared = joined(answers)
-        arm.expect(prepared, cell.batch_size, slice_ns)
+        arm.expect(prepared, cell.batch_size, known.slices)
         record = arm.record(self.number, cell.id, "ok", None, prepared)
         reason = next(
             filter(None, (self._objection(arm, *one) for one in zip(answers, arm.plan.instances, strict=True))), None
@@ -269,11 +290,25 @@ def _processes(arms: Sequence[Arm]) -> int:
 
 
 def _run_slice(arm: Arm, cell: CellKey) -> protocol.Samples:
-    expected_s = arm.calls * arm.call_s_per_item * cell.batch_size
+    answers = _ask_for_calls(arm, cell, arm.slices.lead_in, arm.slices.calls)
+    items = share_items(cell.mode, cell.batch_size, len(answers), arm.plan.items)
+    return merge(cell.mode, items, answers)
+
+
+def _run_stretch(arm: Arm, cell: CellKey, calls: int) -> list[tuple[int, ...]]:
+    answers = _ask_for_calls(arm, cell, 0, calls)
+    if cell.mode == "stream":
+        return [answer.samples_ns for answer in answers]
+    items = share_items(cell.mode, cell.batch_size, len(answers), arm.plan.items)
+    return [merge(cell.mode, items, answers).samples_ns]
+
+
+def _ask_for_calls(arm: Arm, cell: CellKey, lead_in: int, calls: int) -> list[protocol.Samples]:
+    """Run so many calls of each instance, parked before and after."""
+    expected_s = (lead_in + calls) * arm.call_s_per_item * cell.batch_size
     team = arm.running_team
     team.wake()
-    requests = [protocol.Slice(calls=arm.calls, mode=cell.mode)] * len(team.workers)
+    requests = [protocol.Slice(calls=calls, lead_in=lead_in, mode=cell.mode)] * len(team.workers)
     answers = team.ask(requests, protocol.Samples, SLICE_TIMEOUT_S + _HANG_FACTOR * expected_s)
     team.park()
-    items = share_items(cell.mode, cell.batch_size, len(team.workers), arm.plan.items)
-    return merge(cell.mode, items, answers)
+    return answers

@@ -18,8 +18,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# What the counted calls may differ from calls in a row.
-AGREEMENT = 0.005
+from ortbench.results.slices import AGREEMENT
+
 # Calls of this length and more lose less than that to a pause (docs/timing.md); they lead in only where it shows.
 _LONG_CALL_NS = 150_000_000
 # Beyond it no lead-in is looked for: it would take longer than what it mends.

@@ -44,6 +44,7 @@ def run_under_load(  # noqa: PLR0913 - a run is of one arm in one cell of one ro
         call_ns=round(call_s * 1e9),
         seeds=round_seeds(load.seed, launch, number),
         folder="",
+        lead_in=arm.slices.lead_in,
     )
     arrival_s = _GAPS / load.rate if load.rate else 0.0
     return _ask(arm, request, timeout_s + arrival_s + _HANG_FACTOR * request.run_s + 4 * _HANG_FACTOR * call_s)

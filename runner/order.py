@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
 
 
 def williams_square(count: int) -> list[list[int]]:
@@ -34,3 +38,9 @@ def round_order(count: int, round_number: int, seed: int) -> list[int]:
     names = generator.sample(range(count), count)
     rows = generator.sample(range(len(square)), len(square))
     return [names[place] for place in square[rows[row]]]
+
+
+def shuffled(items: Sequence[_Item], place: str) -> list[_Item]:
+    """Return the items in an order that depends on nothing but their number and the place, in which the seed stands."""
+    generator = random.Random(place)  # noqa: S311 - nothing secret
+    return generator.sample(items, len(items))

@@ -21,12 +21,19 @@ _CANDIDATES_NS = (10_000_000, 20_000_000, 40_000_000, 80_000_000, PILOT_SLICE_NS
 _ROUNDS_TO_JUDGE_BY = 8
 # A variance from a few rounds is uncertain, and short slices pair best: a longer one must be clearly better.
 _CLEARLY_BETTER = 0.6
-MOST_CALLS_A_SLICE = 1000
+MOST_CALLS_A_SLICE = 999
+_SHORT_CALL_NS = 10_000_000
+_FEWEST_SHORT_CALLS = 3
 
 
 def calls_in(slice_ns: float, call_ns: float) -> int:
-    """Return how many calls fill a slice: at least one, at most a thousand."""
-    return max(1, min(MOST_CALLS_A_SLICE, round(slice_ns / max(call_ns, 1))))
+    """Return how many counted calls fill a slice: an odd number, at least three of short calls, at most 999.
+
+    Of an even number the median is a mean of two, which of skewed calls is larger: equal engines would read unlike.
+    """
+    fewest = _FEWEST_SHORT_CALLS if call_ns < _SHORT_CALL_NS else 1
+    odd = 2 * int(min(slice_ns / max(call_ns, 1), MOST_CALLS_A_SLICE) / 2) + 1
+    return max(fewest, odd)
 
 
 @dataclass(frozen=True)
@@ -34,19 +41,28 @@ class PilotSlices:
     """One arm's slices in the pilot, in the order of its rounds.
 
     Attributes:
-        samples_ns: every call of every slice.
+        samples_ns: every call of every slice, none of them empty.
+        lead_in: how many of the first do not count.
     """
 
     samples_ns: tuple[tuple[int, ...], ...]
+    lead_in: int = 0
 
     @property
     def call_ns(self) -> float:
         """The typical call."""
-        return statistics.median(statistics.median(samples) for samples in self.samples_ns)
+        return statistics.median(statistics.median(self._counted(samples)) for samples in self.samples_ns)
 
     def latencies(self, calls: int) -> list[float]:
-        """Return each slice's latency as if it had ended after so many calls."""
-        return [max(statistics.median(samples[:calls]), 1.0) for samples in self.samples_ns]
+        """Return each slice's latency as if it had ended after so many calls that count."""
+        return [max(statistics.median(self._counted(samples)[:calls]), 1.0) for samples in self.samples_ns]
+
+    def time_ns(self, slice_ns: float) -> float:
+        """Return how long a slice takes, its lead-in included, that counts calls for `slice_ns`."""
+        return (self.lead_in + calls_in(slice_ns, self.call_ns)) * self.call_ns
+
+    def _counted(self, samples: tuple[int, ...]) -> tuple[int, ...]:
+        return samples[self.lead_in :] or samples[-1:]
 
 
 def best_slice_ns(baseline: PilotSlices, others: Sequence[PilotSlices], overhead_ns: float) -> int:
@@ -63,7 +79,7 @@ def best_slice_ns(baseline: PilotSlices, others: Sequence[PilotSlices], overhead
 
     def cost(slice_ns: int) -> float:
         variance = statistics.fmean(_pair_variance(baseline, arm, slice_ns) for arm in others)
-        return variance * sum(overhead_ns + calls_in(slice_ns, arm.call_ns) * arm.call_ns for arm in arms)
+        return variance * sum(overhead_ns + arm.time_ns(slice_ns) for arm in arms)
 
     chosen = _CANDIDATES_NS[0]
     for longer in _CANDIDATES_NS[1:]:

@@ -45,6 +45,7 @@ class Prepare(Message):
         wanted_inputs: how many inputs the full check should have.
         limit_s: when the full check ends at the latest, but for the batch under way.
         part: the items of the batch that this instance gets; None for all.
+        warm_up: how many calls warm up, as an earlier launch found; None to go on until they are steady.
     """
 
     batch_size: int
@@ -54,6 +55,7 @@ class Prepare(Message):
     wanted_inputs: int = 0
     limit_s: float = 0.0
     part: Part | None = None
+    warm_up: int | None = None
 
 
 class Prepared(Message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,11 @@ from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell
 from ortbench.results.summary import arm_label
 from ortbench.runner.arm import ReferenceOutputs
 from ortbench.runner.blame import blamed, disagrees, in_other_cell, locate
+from ortbench.runner.order import shuffled
 
 if TYPE_CHECKING:
     from ortbench.runner.launch import Launch
+    from ortbench.runner.slices import Known
     from ortbench.runner.study import Study
 
 # All full checks of a study together add about this share of --max-time at most; each may take five seconds anyway.
@@ -43,16 +45,20 @@ class Checks:
         self._study = study
         self._located: dict[tuple[str, int], tuple[str, str]] = {}
 
-    def prepare(self, launch: Launch, cell: PlannedCell, slice_ns: int) -> list[LaunchRecord]:
-        """Make the cell's arms ready, those first that were not fully checked in the cell's group."""
+    def prepare(self, launch: Launch, cell: PlannedCell, known: Mapping[ArmKey, Known]) -> list[LaunchRecord]:
+        """Make the cell's arms ready, those first that were not fully checked in the cell's group.
+
+        The order is another one in each launch: an arm that is always the last would always rest the least.
+        """
         study, size = self._study, cell.key.batch_size
-        keys = launch.running(study.record.arms_in(cell))
+        place = f"{study.plan.settings.seed}/{launch.number}/{cell.key.id}"
+        keys = shuffled(launch.running(study.record.arms_in(cell)), place)
         path = study.reference.outputs(size) if study.reference else None
         unchecked = [key for key in keys if path and not self._checked(cell, key)]
         quick = ReferenceOutputs(study.plan.reference_name, path)
-        records = launch.prepare(cell.key, unchecked, self._full(launch, quick, size), slice_ns) if unchecked else []
+        records = launch.prepare(cell.key, unchecked, self._full(launch, quick, size), known) if unchecked else []
         self._count(launch, sum((record.parity or {}).get("seconds") or 0.0 for record in records))
-        records += launch.prepare(cell.key, [key for key in keys if key not in unchecked], quick, slice_ns)
+        records += launch.prepare(cell.key, [key for key in keys if key not in unchecked], quick, known)
         return [follow for record in records for follow in self._follow_up(launch, cell, record)]
 
     def _checked(self, cell: PlannedCell, key: ArmKey) -> bool:

@@ -62,6 +62,7 @@ def continued_run(now: Run, before: Run) -> Run:
         git_commit=before.git_commit,
         time_s=before.time_s,
         roofline=before.roofline,
+        slices=before.slices,
         notes=tuple(dict.fromkeys([*now.notes, *notes])),
     )
 

@@ -35,7 +35,7 @@ from ortbench.runner.meeting import Meeting
 from ortbench.runner.peaks import measure_peaks
 from ortbench.runner.pss import LargestPss
 from ortbench.runner.sentinel import time_sentinel
-from ortbench.runner.timing import time_calls, warm_up
+from ortbench.runner.timing import time_calls, warm_up, warm_up_again
 from ortbench.runner.usage import peak_memory_mib, timed_slice
 
 
@@ -192,7 +192,7 @@ class EngineHost:
         busy = None
         if parity.ok is not False:
             threads = BusyThreads()
-            durations, steady = self._warm_up(first_call)
+            durations, steady = self._warm_up(first_call, request.warm_up)
             self.engine.settle()
             busy = threads.count(lambda: time_calls(self.engine, 1), self._request.threads)
         evidence = with_lane(_with_python(self.engine.evidence()), self._request)
@@ -217,10 +217,13 @@ class EngineHost:
             busy_threads=busy,
         )
 
-    def _warm_up(self, first_call_ns: int) -> tuple[list[int], bool]:
+    def _warm_up(self, first_call_ns: int, calls: int | None) -> tuple[list[int], bool]:
         def call() -> int:
             return time_calls(self.engine, 1)[0]
 
+        if calls is not None:
+            # What is compiled at the first call may go on with it in the second, which belongs in no round.
+            return warm_up_again(first_call_ns, max(calls, int(self.engine.compiles_at_first_call)), call)
         if not self.engine.compiles_at_first_call:
             return warm_up(first_call_ns, call)
         # What compiling took says nothing about how long calls are, nor may it use up the time to warm up.

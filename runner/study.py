@@ -36,6 +36,7 @@ from ortbench.runner.finals import Finals, finals_share
 from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
+from ortbench.runner.order import shuffled
 from ortbench.runner.outcome import finished_run, with_artifacts
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.record import StudyRecord
@@ -249,11 +250,20 @@ class Study:
             self._start_s[index] = launch.clock() - began + self._early_s
             self._early_s = 0.0
             self._planner.load_s |= launch.load_seconds()
-            for cell in cells:
+            for cell in self._in_turn(cells, number):
                 self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
         self.record.time_s["lost"] += launch.lost_s
         self.record.time_s["parent_cpu"] += launch.parent_cpu_s
         self.keep_state()
+
+    def _in_turn(self, cells: list[PlannedCell], number: int) -> list[PlannedCell]:
+        """Return cells in the order in which a launch measures them: another one each time.
+
+        In a group's first launch small batches come first, since by what they take larger ones are judged.
+        """
+        if not all(map(self._cells.measured, cells)):
+            return cells
+        return shuffled(cells, f"{self.plan.settings.seed}/{number}")
 
     def keep_state(self) -> None:
         """Put the time spent so far on record: a study that is killed can be continued from here."""

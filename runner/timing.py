@@ -17,6 +17,8 @@ _WINDOW_NS = 20_000_000
 _MOST_CALLS_A_WINDOW = 50
 _STEADY_WITHIN = 0.1
 _WARM_UP_CAP_NS = 3 * _NS_PER_S
+# Two calls that agree may do so by chance; two pairs hardly do, and cost little where a call is shorter than this.
+_SINGLE_CALL_NS = 200_000_000
 # A call this long is made a second time only where it counts.
 _VERY_LONG_CALL_NS = 5 * _NS_PER_S
 
@@ -111,14 +113,42 @@ def warm_up(first_call_ns: int, call: Callable[[], int]) -> tuple[list[int], boo
         Every further call's duration, and whether the last two windows' medians agreed within 10 %.
     """
     durations = [first_call_ns]
-    window = 1
     while sum(durations) < _WARM_UP_CAP_NS or (len(durations) == 1 and first_call_ns < _VERY_LONG_CALL_NS):
         durations.append(call())
         # The cold call says little about how many of the others fill a window.
-        window = max(1, min(_MOST_CALLS_A_WINDOW, _WINDOW_NS // max(durations[1], 1)))
+        window = _window(durations[1:])
         if is_steady(durations, window):
             return durations[1:], True
     return durations[1:], False
+
+
+def warm_up_again(first_call_ns: int, calls: int, call: Callable[[], int]) -> tuple[list[int], bool]:
+    """Call as often as it took to warm up before; as often again, within three seconds, where that did not do.
+
+    Args:
+        first_call_ns: the cold call's duration.
+        calls: as an earlier launch found; 0 where a round that does not count warms up.
+        call: runs once and returns the duration in ns.
+
+    Returns:
+        As `warm_up`.
+    """
+    durations = [first_call_ns, *(call() for _ in range(calls))]
+    while not (steady := seems_steady(durations)) and len(durations) <= 2 * calls and sum(durations) < _WARM_UP_CAP_NS:
+        durations.append(call())
+    return durations[1:], steady
+
+
+def seems_steady(durations: Sequence[int]) -> bool:
+    """Say whether the last two windows agree, or what there is of them."""
+    window = min(_window(durations[1:] or durations), max(1, len(durations) // 2))
+    return is_steady(durations, window)
+
+
+def _window(durations: Sequence[int]) -> int:
+    """Return how many calls a window has."""
+    shortest = max(min(durations), 1)
+    return max(1 if shortest > _SINGLE_CALL_NS else 2, min(_MOST_CALLS_A_WINDOW, _WINDOW_NS // shortest))
 
 
 def is_steady(durations: Sequence[int], window: int) -> bool:

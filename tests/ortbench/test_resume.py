@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ortbench.results.folder import read_run, write_json
+from ortbench.results.journal import read_launches, read_rounds
 from tests.conftest import CommandLine, run_in, write_model
 
 WORDS = ("--engines", "ort,null", "--batch-sizes", "1", "--quiet")
@@ -52,7 +53,8 @@ def test_more_time_makes_more_launches_of_the_same_study(
     ortbench: CommandLine, model_file: Path, measured: Path
 ) -> None:
     before = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
-    created, spent = read_run(measured).created, read_run(measured).time_s["total"]
+    begun = read_run(measured)
+    created, spent = begun.created, begun.time_s["total"]
     outcome = ortbench(*study(model_file, "--max-time", "5s", "--target", "0.02%", "--output", "out", "--resume"))
     assert outcome.status == 0, outcome.stderr
     after = json.loads((measured / "summary.json").read_text(encoding="utf-8"))
@@ -63,6 +65,15 @@ def test_more_time_makes_more_launches_of_the_same_study(
     assert run.created == created
     assert run.settings["max_time_s"] == 5
     assert run.time_s["total"] > spent
+    # Slices are made up as the first launch settled it, before and after.
+    assert run.slices == begun.slices
+    plans = {plan.engine: (plan.lead_in, plan.calls) for plan in run.slices}
+    assert plans.keys() == {"ort", "null"}
+    later = [line for line in read_rounds(measured) if line.launch > 1]
+    assert {(line.engine, line.twin) for line in later} == {("ort", False), ("ort", True), ("null", False)}
+    assert all((len(line.lead_in_ns), len(line.samples_ns)) == plans[line.engine] for line in later)
+    # Stretches are a first launch's alone.
+    assert {record.launch for record in read_launches(measured) if record.stretches_ns} == {1}
 
 
 def test_a_study_that_has_used_its_time_asks_for_more(ortbench: CommandLine, model_file: Path, measured: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,8 @@ from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import parse_engine
 from ortbench.models.spec import ModelSource
-from ortbench.results.journal import read_rounds
-from ortbench.results.schema import ArmKey, Disturbance, RoundRecord
+from ortbench.results.journal import read_launches, read_rounds
+from ortbench.results.schema import ArmKey, Disturbance, LaunchRecord, RoundRecord, SlicePlan
 from ortbench.runner import protocol
 from ortbench.runner import rounds as rounds_module
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
@@ -23,10 +24,10 @@ from ortbench.runner.costs import CellCost
 from ortbench.runner.expectation import scatter_of
 from ortbench.runner.launch import Launch
 from ortbench.runner.memory import ArmMemory
-from ortbench.runner.pilot import PILOT_SLICE_NS, USUAL_SLICE_NS
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.rounds import RoundRunner
-from tests.results.factory import make_run
+from ortbench.runner.slices import Known
+from tests.results.factory import MS, make_launches, make_run
 
 [CELL] = make_run().cells
 BUSY = Disturbance(wall_s=1.0, foreign_cpu_s=1.0)
@@ -42,6 +43,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self.per_item_mib = 0.0
+        self.stretches = self.rounds_0 = 0
 
     def clock(self) -> float:
         return self.now
@@ -58,8 +60,13 @@ class Clock:
     def memory(self, keys: list[ArmKey]) -> list[ArmMemory]:
         return [ArmMemory(100.0, 100.0, self.per_item_mib) for _ in keys]
 
-    def run_slice(self, *_: object) -> protocol.Samples:
+    def run_stretch(self, *_: object) -> list[tuple[int, ...]]:
+        self.stretches += 1
+        return [(500 * MS,) * 3]
+
+    def run_slice(self, _cell: object, _key: object, number: int) -> protocol.Samples:
         self.now += 0.5
+        self.rounds_0 += number == 0
         return protocol.Samples(
             samples_ns=(500_000_000,),
             wall_ns=500_000_000,
@@ -94,7 +101,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> CellRunner:
     study: Any = SimpleNamespace(
         record=StudyRecord("torch"), plan=plan, observer=observer, tell=lambda _: None, enter=lambda _: None
     )
-    study.reference = None
+    study.reference, study.run = None, make_run()
     sentinel: Any = SimpleNamespace(latest_ns=lambda: None)
     return CellRunner(study, RoundRunner(sentinel, 0.0))
 
@@ -128,44 +135,55 @@ def test_a_fresh_process_is_given_what_an_item_took_in_an_earlier_launch(
 ) -> None:
     launch: Any = Clock()
     launch.per_item_mib = 1e9
-    monkeypatch.setattr(runner._checks, "prepare", lambda *_: [])
+    monkeypatch.setattr(runner._preparing._checks, "prepare", lambda *_: [])
     monkeypatch.setattr(runner._study.record, "keep_launches", lambda _: [])
     assert runner._obstacle(Clock(), CELL, 1e9) is None  # type: ignore[arg-type]  # a launch of this file
-    runner._prepare(launch, CELL)
+    runner._prepare(launch, CELL, 10.0)
     reason = runner._obstacle(Clock(), CELL, 1e9)  # type: ignore[arg-type]  # a launch of this file
     assert reason is not None
     assert reason.startswith("it needs about ")
 
 
-def test_the_first_launch_has_long_slices_and_later_ones_those_that_were_chosen(
+def test_the_first_launch_settles_the_slices_and_the_warm_up_of_all_that_follow(
     runner: CellRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[int] = []
+    told: list[Mapping[ArmKey, Known]] = []
 
-    def prepare(_launch: object, _cell: object, slice_ns: int) -> list[object]:
-        asked.append(slice_ns)
-        return []
+    def prepare(_launch: object, _cell: object, known: Mapping[ArmKey, Known]) -> list[LaunchRecord]:
+        told.append(known)
+        return make_launches(["torch", "ort"], 1, warm_up_ns=(500 * MS,) * 6)
 
-    monkeypatch.setattr(runner._checks, "prepare", prepare)
+    monkeypatch.setattr(runner._preparing._checks, "prepare", prepare)
     monkeypatch.setattr(runner, "_obstacle", lambda *_: None)
     Scripted.found = []
+    launches = [Clock(), Clock(), Clock()]
     with runner._study.record.writing(tmp_path):
-        for _ in range(2):
-            runner.measure(Clock(), CELL, 3.0, 100.0)  # type: ignore[arg-type]  # a launch of this file
-    assert asked == [PILOT_SLICE_NS, USUAL_SLICE_NS]
+        for launch in launches:
+            runner.measure(launch, CELL, 3.0, 100.0)  # type: ignore[arg-type]  # a launch of this file
+    plans = {ArmKey(plan.engine): plan for plan in runner._study.run.slices}
+    # Calls of half a second: one in a slice, and none leads in.
+    assert [(plan.lead_in, plan.calls, plan.call_ns) for plan in plans.values()] == [(0, 1, 500 * MS)] * 2
+    # What a round does not warm up, an arm does by itself.
+    assert told == [{}, *[{key: Known(plan, 5) for key, plan in plans.items()}] * 2]
+    # Stretches in the first launch alone; a round that does not count in each later one.
+    assert [(launch.stretches, launch.rounds_0) for launch in launches] == [(10, 0), (0, 2), (0, 2)]
+    kept = read_launches(tmp_path)
+    assert [len(record.warm_up_ns) for record in kept] == [6, 6, 7, 7, 7, 7]
+    assert {record.stretches_ns for record in kept[:2]} == {((500 * MS,) * 3,) * 5}
+    assert {line.round for line in read_rounds(tmp_path)} == {1, 2, 3}
 
 
-@pytest.mark.parametrize(("slice_ns", "fewest", "most"), [(20_000_000, 50, 1000), (1, 1, 1)])
-def test_a_slice_is_as_many_calls_as_fill_its_time(slice_ns: int, fewest: int, most: int) -> None:
+@pytest.mark.parametrize(("lead_in", "calls"), [(20, 51), (0, 1)])
+def test_a_slice_is_made_up_as_it_was_settled(lead_in: int, calls: int) -> None:
     resolved = resolve_engine(parse_engine("null"))
     request = LoadRequest(source=SOURCE, artifact=None, target="cpu", threads=1, options=resolved.options)
-    key = ArmKey("null")
+    key, known = ArmKey("null"), Known(SlicePlan(lead_in=lead_in, calls=calls))
     with Launch(1) as launch:
         assert launch.start([ArmPlan(key, resolved, request)]) == []
-        launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), slice_ns)
+        launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), {key: known})
         samples = launch.run_slice(CELL.key, key, 1)
     assert isinstance(samples, protocol.Samples)
-    assert fewest <= len(samples.samples_ns) <= most
+    assert (len(samples.lead_in_ns), len(samples.samples_ns)) == (lead_in, calls)
 
 
 def test_a_study_plans_a_cell_by_the_arm_that_scatters_most() -> None:

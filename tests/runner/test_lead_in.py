@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ortbench.results.slices import AGREEMENT
 from ortbench.runner.lead_in import (
-    AGREEMENT,
     VERY_LONG_CALL_NS,
     effect_of,
     lead_in_calls,

@@ -18,13 +18,16 @@ MS = 1_000_000
 
 
 @given(st.floats(1, 1e11), st.floats(0, 1e12))
-def test_a_slice_has_at_least_one_call_and_at_most_a_thousand(slice_ns: float, call_ns: float) -> None:
-    assert 1 <= calls_in(slice_ns, call_ns) <= 1000
+def test_a_slice_counts_an_odd_number_of_calls_and_of_short_ones_three(slice_ns: float, call_ns: float) -> None:
+    calls = calls_in(slice_ns, call_ns)
+    assert calls % 2 == 1
+    assert (3 if call_ns < 10 * MS else 1) <= calls <= 999
 
 
 def test_a_long_call_is_a_slice_of_its_own() -> None:
     assert calls_in(20 * MS, 20_000 * MS) == 1
     assert calls_in(20 * MS, 4 * MS) == 5
+    assert [calls_in(20 * MS, call * MS) for call in (9, 10, 12, 30)] == [3, 3, 1, 1]
 
 
 def pilot(seed: int, *, shared: float, own: float, rounds: int = 60, calls: int = 16) -> PilotSlices:
@@ -36,6 +39,12 @@ def pilot(seed: int, *, shared: float, own: float, rounds: int = 60, calls: int 
             for level in (generator.gauss(0, shared) for _ in range(rounds))
         )
     )
+
+
+def test_calls_that_lead_in_are_in_no_latency_and_in_the_time() -> None:
+    slices = PilotSlices(((30, 20, 10, 10, 10), (60, 20, 20, 20, 20)), lead_in=2)
+    assert slices.latencies(3) == [10, 20]
+    assert (slices.call_ns, slices.time_ns(45)) == (15, 5 * 15)
 
 
 def test_noise_that_lasts_longer_than_a_slice_asks_for_short_slices() -> None:

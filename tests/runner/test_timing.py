@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ortbench.engines.null import NullEngine
-from ortbench.runner.timing import is_steady, time_calls, warm_up
+from ortbench.runner.timing import is_steady, time_calls, warm_up, warm_up_again
 
 
 class Counting(NullEngine):
@@ -38,8 +38,27 @@ def calls_of(durations: list[int]) -> Iterator[int]:
 
 
 def test_warm_up_ends_when_two_windows_agree() -> None:
-    durations = calls_of([300_000_000, 100_000_000, 101_000_000, 1])
-    assert warm_up(900_000_000, lambda: next(durations)) == ([300_000_000, 100_000_000, 101_000_000], True)
+    durations = calls_of([600_000_000, 300_000_000, 301_000_000, 1])
+    assert warm_up(900_000_000, lambda: next(durations)) == ([600_000_000, 300_000_000, 301_000_000], True)
+
+
+def test_two_calls_that_agree_are_not_enough_where_four_take_no_longer_than_a_second() -> None:
+    durations = calls_of([100_000_000, 100_000_000, 60_000_000, 61_000_000, 60_000_000, 61_000_000, 1])
+    called, steady = warm_up(300_000_000, lambda: next(durations))
+    assert (called[-1], steady) == (61_000_000, True)
+    assert len(called) == 6
+
+
+def test_a_later_launch_warms_up_as_often_as_the_first_and_only_goes_on_where_that_did_not_do() -> None:
+    again = calls_of([50_000_000] * 4 + [1])
+    assert warm_up_again(900_000_000, 4, lambda: next(again)) == ([50_000_000] * 4, True)
+    worse = calls_of([90_000_000, 80_000_000, 50_000_000, 40_000_000, 40_000_000, 41_000_000, 40_000_000, 1])
+    called, steady = warm_up_again(900_000_000, 4, lambda: next(worse))
+    assert (len(called), steady) == (6, True)
+    never = calls_of([10_000_000 * 2**place for place in range(9)])
+    called, steady = warm_up_again(900_000_000, 3, lambda: next(never))
+    assert (len(called), steady) == (6, False)
+    assert warm_up_again(900_000_000, 0, lambda: 1) == ([], False)
 
 
 def test_a_first_call_that_was_not_cold_needs_only_one_more() -> None:
