@@ -51,7 +51,7 @@ def test_the_best_ways_meet_in_the_finals_and_go_on_after_an_interruption(
     assert "best against best" in ortbench("show", "out").stdout
 
     end_after_launches(monkeypatch, 1)
-    again = ortbench(*words, "--max-time", "19s", "--resume")
+    again = ortbench(*words, "--max-time", "90s", "--resume")
     assert again.status == 0, again.stderr
     after = read_finals(Path("out"))
     assert after[: len(before)] == before

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from ortbench.results.schema import CellKey
+from ortbench.results.schema import CellKey, SlicePlan
 from ortbench.runner import load_slice, protocol
 from ortbench.runner.arm import Arm
 from ortbench.runner.load import Load
@@ -21,7 +21,7 @@ def waited_s(monkeypatch: pytest.MonkeyPatch, load: Load) -> float:
         asked.append(timeout_s)
 
     monkeypatch.setattr(load_slice, "_ask", ask)
-    arm = cast("Arm", SimpleNamespace(call_s_per_item=0.02))
+    arm = cast("Arm", SimpleNamespace(call_s_per_item=0.02, slices=SlicePlan(lead_in=3, calls=1)))
     load_slice.run_under_load(arm, CellKey(model="m", batch_size=1, threads=1), load, 1, 1, 30.0)
     return asked[0] - 30.0
 
