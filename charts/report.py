@@ -183,7 +183,7 @@ def _about(results: Results) -> str:
 def _downloads(results: Results) -> dict[str, str]:
     files = {
         "results.csv": to_csv(tidy_rows(results.summary)).decode(),
-        "summary.json": msgspec.json.format(msgspec.json.encode(results.summary)).decode(),
+        "summary.json": msgspec.json.format(msgspec.json.encode(results.summary), indent=1).decode(),
     }
     if results.run:
         files["run.json"] = msgspec.json.format(msgspec.json.encode(results.run)).decode()

@@ -78,6 +78,7 @@ def plan_comparison(
         UsageError: something is wrong; the message says what, what would be right, and what to do next.
     """
     target = parse_fraction(request.target, "--target")
+    margin = parse_fraction(request.margin, "--margin")
     max_time_s = parse_duration(request.max_time, "--max-time")
     given_batches = parse_counts(request.batch_sizes, "--batch-sizes") if request.batch_sizes is not None else None
     given_threads = parse_counts(request.threads, "--threads") if request.threads is not None else None
@@ -125,6 +126,7 @@ def plan_comparison(
             instances=counts.instances,
             cpus=limit,
             target=target,
+            margin=margin,
             max_time_s=max_time_s,
             seed=request.seed,
             twins=twins,

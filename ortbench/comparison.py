@@ -30,6 +30,7 @@ class CompareRequest:
     scaling: bool = False
     baseline: str | None = None
     target: str = "2%"
+    margin: str = "1%"
     max_time: str = "5m"
     full: bool = False
     input_shape: Sequence[str] = ()

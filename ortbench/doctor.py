@@ -16,7 +16,7 @@ from ortbench import api
 from ortbench.comparison import CompareRequest
 from ortbench.errors import ArmError
 from ortbench.results.summary import Summary
-from ortbench.results.verdicts import DISTRUST
+from ortbench.results.trust import DISTRUST
 from ortbench.runner.fitness import Finding, assess
 from ortbench.runner.reading import read_machine
 from ortbench.runner.study import Observer

@@ -83,13 +83,17 @@ def _plan(
     return api.plan_comparison(CompareRequest(**fields | {"command": ("ortbench.compare",)} | options), say)
 
 
-def load(path: PathLike) -> Results:
+def load(path: PathLike, *, margin: float | None = None) -> Results:
     """Read a results folder, or a CSV of latencies.
+
+    Args:
+        path: of the folder or the file.
+        margin: a speedup that differs from 1 by less than this fraction is called the same; None for the study's own.
 
     Raises:
         ResultsError: it is neither, or cannot be read.
     """
-    return load_results(Path(path))
+    return load_results(Path(path), margin)
 
 
 def explain(results: Results, cell: str) -> Explanation:
@@ -129,7 +133,7 @@ def check(results: Results, requirements: Iterable[str]) -> GateReport:
     return decide([parse_requirement(text) for text in requirements], results.summary, results.rounds)
 
 
-def diff(old: Results, new: Results, *, anyway: bool = False) -> RunDiff:
+def diff(old: Results, new: Results, *, anyway: bool = False, margin: float | None = None) -> RunDiff:
     """Say what changed between two runs; see `results/change.py`.
 
     Raises:
@@ -137,7 +141,7 @@ def diff(old: Results, new: Results, *, anyway: bool = False) -> RunDiff:
     """
     from ortbench.results.change import change_between
 
-    return change_between(old, new, anyway=anyway)
+    return change_between(old, new, anyway=anyway, margin=margin)
 
 
 def history(folders: Sequence[PathLike], *, batch_size: int | None = None, threads: int | None = None) -> History:

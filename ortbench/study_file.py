@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ortbench.errors import UsageError
+from ortbench.results.verdicts import DEFAULT_MARGIN
 from ortbench.trust import check_trusted
 
 _Fields = dict[str, Any]
@@ -94,6 +95,7 @@ class _Settings(msgspec.Struct, kw_only=True):
     batch_sizes: list[int]
     threads: list[int]
     target: float
+    margin: float = DEFAULT_MARGIN
     max_time_s: float
     seed: int
     twins: str
@@ -139,6 +141,7 @@ def _of_run(run: _Run) -> _Fields:
         "threads": _listed(settings.threads),
         "instances": _listed([*settings.instances]),
         "target": f"{settings.target * 100:g}%",
+        "margin": f"{settings.margin * 100:g}%",
         "max_time": f"{settings.max_time_s:g}s",
         "input_shape": tuple(f"{name}={_sizes(shape)}" for name, shape in settings.input_shapes.items()),
         "inputs": settings.images or settings.inputs,
@@ -223,6 +226,7 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
     "scaling": _switch,
     "baseline": _text,
     "target": _text,
+    "margin": _text,
     "max_time": _text,
     "full": _switch,
     "input_shape": _shapes,

@@ -15,7 +15,7 @@ from ortbench.errors import ResultsError
 from ortbench.results.csv_dialect import decimal_mark, decode, find_dialect, plain_number, read_column
 from ortbench.results.decomposition import best_against_best
 from ortbench.results.schema import CellKey, Status
-from ortbench.results.summary import ArmSummary, CellSummary, Latency, Speedup, Summary
+from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Latency, Speedup, Summary
 from ortbench.results.tidy import COLUMNS, MARK_SEPARATOR, from_text_cell
 from ortbench.results.verdicts import decide_on_interval
 
@@ -105,16 +105,22 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
     )
     bounds = (low, high) if low is not None and high is not None else None
     throughput = cell.number("throughput_per_s")
+    throughput_bounds = cell.bounds("throughput_low_per_s", "throughput_high_per_s", throughput)
     if throughput is None and latency is not None:
         items = key.batch_size * (key.instances if key.mode == "stream" else 1)
         throughput = items / latency * 1000
+        # The same interval, seen from the other side.
+        throughput_bounds = (items / bounds[1] * 1000, items / bounds[0] * 1000) if bounds else None
+    memory = cell.number("memory_mib")
     arm = ArmSummary(
         engine=cell.text("engine", None),
         status=status,  # type: ignore[arg-type]  # checked above to be one of Status
         reason=cell.text("reason", "") or None,
         latency_ms=Latency(median=latency, ci95=bounds) if latency is not None else None,
         throughput_per_s=throughput,
-        memory_mib=cell.number("memory_mib"),
+        throughput_ci95=throughput_bounds,
+        memory_mib=memory,
+        memory_ci95=cell.bounds("memory_low_mib", "memory_high_mib", memory),
         pss_mib=cell.number("pss_mib"),
         gpu_memory_mib=cell.number("gpu_memory_mib"),
         joules_per_item=cell.number("joules_per_item"),
@@ -179,6 +185,15 @@ class _Cells:
             are = "there is one instance" if instances == 1 else f"there are {instances} instances"
             raise self.error("mode", f"one of [{', '.join(modes)}], as {are}")
         return value
+
+    def bounds(self, low_column: str, high_column: str, around: float | None) -> Bounds | None:
+        """Return an interval, None where one of its ends is missing; it holds the figure that it is of."""
+        low, high = self.number(low_column), self.number(high_column)
+        if low is None or high is None or around is None:
+            return None
+        if not low <= around <= high:
+            raise self.error(low_column, f"at most {around:g}, and {high_column} at least that")
+        return low, high
 
     def number(self, column: str, *, required: bool = False, zero: bool = False) -> float | None:
         value = self.text(column, "")

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from ortbench.errors import UsageError
+from ortbench.results.known_interval import KnownInterval
 from ortbench.results.likeness import Places, cells_by_place
 from ortbench.results.schema import CellKey
-from ortbench.results.statistics import CONFIDENCE, LogEstimate
+from ortbench.results.statistics import WIDEST_INTERVAL, LogEstimate
 from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Summary
-from ortbench.results.verdicts import SMALLEST_BAND, Verdict, decide, decide_on_interval
+from ortbench.results.verdicts import Verdict, decide, decide_on_interval
 
 # History of DIFF_VERSION: 1, the first.
 DIFF_VERSION = 1
@@ -44,7 +44,7 @@ class ArmDiff(msgspec.Struct, frozen=True, kw_only=True):
         speedup: over the baseline; with a ratio above 1 it is faster now. None for the baseline itself.
         verdict: on the change of the speedup, inconclusive where there is none; None for the baseline.
         launches: of the run that has fewer.
-        reason: why a change is missing, in words.
+        reason: why a change or its verdict is missing, in words.
     """
 
     engine: str
@@ -95,36 +95,16 @@ class RunDiff(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _IntervalChange(LogEstimate):
-    """A change of which the interval is known and no launches are: at other levels it is scaled as Student's t.
+def compare_runs(
+    old: Summary, new: Summary, names: tuple[str, str] = ("OLD", "NEW"), margin: float | None = None
+) -> RunDiff:
+    """Return what changed from `old` to `new`.
 
-    Attributes:
-        below, above: how far the 95 % interval reaches to either side, on the log scale.
-        freedom: of the t; one less than the fewer launches, which is on the safe side.
-    """
-
-    below: float
-    above: float
-    freedom: int
-
-    def level_above(self, bound: float) -> float:
-        return self._level(self.center - bound, self.below)
-
-    def level_below(self, bound: float) -> float:
-        return self._level(bound - self.center, self.above)
-
-    def _level(self, distance: float, half_width: float) -> float:
-        from scipy.special import stdtr, stdtrit
-
-        if distance <= 0:
-            return 1.0
-        quantile = float(stdtrit(self.freedom, (1 + CONFIDENCE) / 2))
-        return 2 * float(stdtr(self.freedom, -distance / half_width * quantile)) if half_width > 0 else 0.0
-
-
-def compare_runs(old: Summary, new: Summary, names: tuple[str, str] = ("OLD", "NEW")) -> RunDiff:
-    """Return what changed from `old` to `new`; `names` are what messages call them.
+    Args:
+        old: the earlier run.
+        new: the later one.
+        names: what messages call them.
+        margin: changes of a speedup smaller than this fraction are none; None for the wider of both runs' own.
 
     Raises:
         UsageError: they have no engine of a cell in common, or different baselines.
@@ -135,7 +115,7 @@ def compare_runs(old: Summary, new: Summary, names: tuple[str, str] = ("OLD", "N
             "Measure one of them again with the other's --baseline."
         )
     before, after = cells_by_place(old, new)
-    paired, band = old.paired and new.paired, max(SMALLEST_BAND, old.resolution or 0.0, new.resolution or 0.0)
+    paired, band = old.paired and new.paired, max(old.margin, new.margin) if margin is None else margin
     cells = [
         CellDiff(cell=cell.key, arms=arms)
         for place, cell in after.items()
@@ -152,8 +132,7 @@ def compare_runs(old: Summary, new: Summary, names: tuple[str, str] = ("OLD", "N
         baseline=new.baseline,
         paired=paired,
         band=band,
-        # Where a run's own speedups may not be believed, nothing is decided.
-        cells=tuple(cells if _is_withheld(old) or _is_withheld(new) else _decided(cells, band, paired=paired)),
+        cells=tuple(_decided(cells, band, paired=paired)),
         only_in_old=tuple(_unmatched(before, after)),
         only_in_new=tuple(_unmatched(after, before)),
         notes=tuple(_notes(old, new)),
@@ -173,6 +152,8 @@ def change_of(old: tuple[float, Bounds | None], new: tuple[float, Bounds | None]
             below = math.hypot(math.log(now / now_bounds[0]), math.log(was_bounds[1] / was))
             above = math.hypot(math.log(now_bounds[1] / now), math.log(was / was_bounds[0]))
             bounds = (ratio * math.exp(-below), ratio * math.exp(above))
+    if paired and bounds and bounds[1] > bounds[0] * WIDEST_INTERVAL:
+        bounds = None
     return Change(old=was, new=now, ratio=ratio, ci95=bounds)
 
 
@@ -207,16 +188,24 @@ def _reason(old: ArmSummary, new: ArmSummary, *, has_speedup: bool) -> str | Non
         for which, arm in (("old", old), ("new", new))
         if arm.status != "ok"
     ]
-    return "; ".join(wrong) or (None if has_speedup else "the baseline has no figure beside it")
+    withheld = [
+        f"the verdict in {which} is withheld"
+        for which, arm in (("old", old), ("new", new))
+        if arm.speedup and arm.speedup.verdict == "withheld"
+    ]
+    return "; ".join(wrong or withheld) or (None if has_speedup else "the baseline has no figure beside it")
 
 
 def _decided(cells: Sequence[CellDiff], band: float, *, paired: bool) -> Iterator[CellDiff]:
     """Decide all changes together, since each is one of many comparisons."""
-    judged = [arm for cell in cells for arm in cell.arms if arm.speedup]
+    judged = [arm for cell in cells for arm in cell.arms if arm.speedup and arm.reason is None]
     apart = (decide_on_interval(arm.speedup.ci95 if arm.speedup else None, band) for arm in judged)
     verdicts = iter(decide([_estimate(arm) for arm in judged], band) if paired else apart)
     for cell in cells:
-        arms = (msgspec.structs.replace(arm, verdict=next(verdicts)) if arm.speedup else arm for arm in cell.arms)
+        arms = (
+            msgspec.structs.replace(arm, verdict=next(verdicts)) if arm.speedup and arm.reason is None else arm
+            for arm in cell.arms
+        )
         yield CellDiff(cell=cell.cell, arms=tuple(arms))
 
 
@@ -224,11 +213,7 @@ def _estimate(arm: ArmDiff) -> LogEstimate | None:
     if arm.speedup is None or arm.speedup.ci95 is None:
         return None
     center, low, high = (math.log(value) for value in (arm.speedup.ratio, *arm.speedup.ci95))
-    return _IntervalChange((center,), below=center - low, above=high - center, freedom=max(1, arm.launches - 1))
-
-
-def _is_withheld(run: Summary) -> bool:
-    return any(arm.speedup is not None and arm.speedup.verdict == "withheld" for cell in run.cells for arm in cell.arms)
+    return KnownInterval((center,), below=center - low, above=high - center, freedom=max(1, arm.launches - 1))
 
 
 def _unmatched(here: Places, there: Places) -> Iterator[Unmatched]:

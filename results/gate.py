@@ -1,27 +1,33 @@
-"""Do the results satisfy a list of requirements? Decided on intervals, cell by cell; pure functions of data."""
+"""Do the results satisfy a list of requirements? Decided on intervals, cell by cell; pure functions of data.
+
+A gate can be wrong in two ways. It fails where any claim (a requirement in a cell) fails, and with many claims that all
+hold narrowly one would fail by chance: so fails are protected by Holm's procedure over all claims of the gate. It
+passes only where every claim passes, so the chance that it passes although one requirement is violated is no more than
+the chance that this one passes, however many there are (an intersection-union test: Berger, Multiparameter Hypothesis
+Testing and Acceptance Sampling, 1982): a pass is decided on the interval of 95 % alone. Without an interval nothing is
+decided.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from ortbench.errors import UsageError, enumerated
-from ortbench.results.pairing import cell_ratios
+from ortbench.results.gate_figures import Figure, figure_of
 from ortbench.results.requirements import FIELDS, Operator, Requirement
-from ortbench.results.schema import ArmKey, CellKey, RoundRecord
-from ortbench.results.statistics import LogEstimate, estimate_over_launches
-from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Summary
+from ortbench.results.schema import CellKey, RoundRecord
+from ortbench.results.statistics import CONFIDENCE
+from ortbench.results.summary import Bounds, CellSummary, Summary
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
 EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
-# As `percentiles.py` asks for; a test holds the two together.
-SAMPLES_NEEDED = {"p90": 100, "p95": 200, "p99": 1000}
-_NO_INTERVAL = "without an interval, decided on the figure alone"
-_WITHHELD = "the study's verdicts are withheld: its baseline differs from its own twin"
+_SPARED = "of so many requirements and cells one would fail by as much by chance"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,16 +87,17 @@ def decide(requirements: Sequence[Requirement], summary: Summary, rounds: Sequen
     Raises:
         UsageError: a requirement covers no cell, or names an engine that no such cell has.
     """
-    answers = [
-        _answer(requirement, cell, summary, rounds)
+    claims = [
+        _Claim(requirement, cell.key, figure_of(requirement, cell, summary, rounds))
         for requirement in requirements
         for cell in _covered(requirement, summary)
     ]
+    upheld = _upheld(claims)
     return GateReport(
         model=summary.model,
         baseline=summary.baseline,
         paired=summary.paired,
-        answers=tuple(answers),
+        answers=tuple(claim.answer(upheld=index in upheld) for index, claim in enumerate(claims)),
         notes=summary.notes,
     )
 
@@ -104,37 +111,58 @@ def judge(operator: Operator, limit: float, low: float, high: float) -> Outcome:
     return "fail" if high < limit else "inconclusive"
 
 
-def paired_speedup(rounds: Sequence[RoundRecord], engine: str, over: str, cell: str) -> LogEstimate | None:
-    """Estimate a speedup from the rounds of a cell that have both engines, whatever the study's baseline.
-
-    Args:
-        rounds: the record's lines, of this and other cells.
-        engine: the speedup is this engine's,
-        over: over this one: 2 means that `engine` is twice as fast.
-        cell: the cell's id.
-
-    Returns:
-        None where no round that counts has both.
-    """
-    lines = [line for line in rounds if line.cell == cell]
-    return estimate_over_launches(cell_ratios(lines, over).get(ArmKey(engine), ()))
-
-
 @dataclass(frozen=True)
-class _Figure:
-    """What a requirement is decided on; without a value, the note says why there is none."""
+class _Claim:
+    """One requirement in one cell with its figure, and what the interval of 95 % says of it."""
 
-    value: float | None = None
-    interval: Bounds | None = None
-    note: str | None = None
+    requirement: Requirement
+    cell: CellKey
+    figure: Figure
 
-    def over(self, other: _Figure) -> _Figure:
-        """Divide; the interval is the widest that both intervals allow."""
-        if self.value is None or other.value is None:
-            return _Figure(note=self.note or other.note)
-        mine, theirs = self.interval, other.interval
-        bounds = (mine[0] / theirs[1], mine[1] / theirs[0]) if mine and theirs else None
-        return _Figure(self.value / other.value, bounds)
+    @property
+    def decided(self) -> bool:
+        """Whether there is an interval that may be believed."""
+        return self.figure.interval is not None and not self.figure.withheld
+
+    @property
+    def outcome(self) -> Outcome:
+        if not self.decided or self.figure.interval is None:
+            return "inconclusive"
+        return judge(self.requirement.operator, self.requirement.limit, *self.figure.interval)
+
+    @property
+    def level(self) -> float:
+        """The smallest level at which the interval lies wholly beyond the limit."""
+        estimate, limit = self.figure.estimate, math.log(self.requirement.limit)
+        if estimate is None:
+            return 1.0
+        return estimate.level_below(limit) if self.requirement.operator == ">=" else estimate.level_above(limit)
+
+    def answer(self, *, upheld: bool) -> Answer:
+        """Return the answer; a fail that is not upheld among so many is none."""
+        spared = self.outcome == "fail" and not upheld
+        notes = [note for note in (self.figure.note, _SPARED if spared else None) if note]
+        return Answer(
+            requirement=self.requirement,
+            cell=self.cell,
+            outcome="inconclusive" if spared else self.outcome,
+            value=self.figure.value,
+            interval=self.figure.interval,
+            note="; ".join(notes) or None,
+        )
+
+
+def _upheld(claims: Sequence[_Claim]) -> set[int]:
+    """Return which of the claims fail even though they are several (Holm 1979)."""
+    levels = [claim.level if claim.outcome == "fail" else 1.0 for claim in claims]
+    several = sum(claim.decided for claim in claims)
+    upheld: set[int] = set()
+    for rank, index in enumerate(sorted(range(len(claims)), key=lambda index: levels[index])):
+        # Of a single claim the interval decides alone, whatever rounding does to its level.
+        if claims[index].outcome != "fail" or (several > 1 and levels[index] > (1 - CONFIDENCE) / (several - rank)):
+            break
+        upheld.add(index)
+    return upheld
 
 
 def _covered(requirement: Requirement, summary: Summary) -> list[CellSummary]:
@@ -159,94 +187,3 @@ def _fields(summary: Summary) -> str:
 
 def _engines(requirement: Requirement) -> list[str]:
     return [engine for engine in (requirement.engine, requirement.over) if engine is not None]
-
-
-def _answer(requirement: Requirement, cell: CellSummary, summary: Summary, rounds: Sequence[RoundRecord]) -> Answer:
-    arms = {engine: cell.arm(engine) for engine in _engines(requirement)}
-    absent = [reason for engine, arm in arms.items() if (reason := _absence(engine, arm))]
-    if absent:
-        return _decided(requirement, cell, _Figure(note="; ".join(absent)))
-    first, *over = [arm for arm in arms.values() if arm]
-    if over:
-        return _decided(requirement, cell, _speedup(first, over[0], cell, summary, rounds))
-    return _decided(requirement, cell, _own_figure(requirement.quantity, first))
-
-
-def _absence(engine: str, arm: ArmSummary | None) -> str | None:
-    if arm is None:
-        return f"{engine} was not measured in this cell"
-    if arm.status == "ok":
-        return None
-    return f"{engine} {arm.status}" + (f": {arm.reason}" if arm.reason else "")
-
-
-def _decided(requirement: Requirement, cell: CellSummary, figure: _Figure) -> Answer:
-    outcome: Outcome = "inconclusive"
-    notes = [figure.note] if figure.note else []
-    if figure.value is not None:
-        outcome = judge(requirement.operator, requirement.limit, *(figure.interval or (figure.value, figure.value)))
-        notes += [] if figure.interval else [_NO_INTERVAL]
-    return Answer(
-        requirement=requirement,
-        cell=cell.key,
-        outcome=outcome,
-        value=figure.value,
-        interval=figure.interval,
-        note="; ".join(notes) or None,
-    )
-
-
-def _own_figure(quantity: str, arm: ArmSummary) -> _Figure:
-    if quantity == "throughput":
-        return _Figure(arm.throughput_per_s, note=None if arm.throughput_per_s else "no throughput is on record")
-    if quantity == "memory":
-        return _Figure(arm.memory_mib, note=None if arm.memory_mib else "no memory is on record")
-    if quantity in SAMPLES_NEEDED:
-        return _percentile(quantity, arm)
-    return _latency(arm)
-
-
-def _latency(arm: ArmSummary) -> _Figure:
-    assert arm.latency_ms, "an arm that is ok has a latency"
-    return _Figure(arm.latency_ms.median, arm.latency_ms.ci95)
-
-
-def _percentile(quantity: str, arm: ArmSummary) -> _Figure:
-    value = getattr(arm.latency_ms, quantity)
-    if value is not None:
-        return _Figure(value, getattr(arm.latency_ms, f"{quantity}_ci95"))
-    found = f"there are {arm.samples}" if arm.samples else "none are on record"
-    return _Figure(note=f"{quantity} takes {SAMPLES_NEEDED[quantity]} samples, and {found}")
-
-
-def _speedup(
-    arm: ArmSummary, over: ArmSummary, cell: CellSummary, summary: Summary, rounds: Sequence[RoundRecord]
-) -> _Figure:
-    if not summary.paired:
-        return _latency(over).over(_latency(arm))
-    figure = _paired(arm, over, cell, summary.baseline, rounds)
-    withheld = any(one.speedup and one.speedup.verdict == "withheld" for one in (arm, over))
-    notes = [note for note in (figure.note, _WITHHELD if withheld else None) if note]
-    return replace(figure, note="; ".join(notes) or None)
-
-
-def _paired(
-    arm: ArmSummary, over: ArmSummary, cell: CellSummary, baseline: str, rounds: Sequence[RoundRecord]
-) -> _Figure:
-    with_baseline = baseline in {arm.engine, over.engine}
-    if with_baseline or not rounds:
-        figure = _over_baseline(arm, baseline).over(_over_baseline(over, baseline))
-        note = None if with_baseline else f"not paired: the widest that both speedups over {baseline} allow"
-        return replace(figure, note=figure.note or note)
-    estimate = paired_speedup(rounds, arm.engine, over.engine, cell.key.id)
-    if estimate is None:
-        return _Figure(note=f"no round that counts has both {arm.engine} and {over.engine}")
-    return _Figure(estimate.value, estimate.interval())
-
-
-def _over_baseline(arm: ArmSummary, baseline: str) -> _Figure:
-    if arm.engine == baseline:
-        return _Figure(1.0, (1.0, 1.0))
-    if arm.speedup is None:
-        return _Figure(note=f"{arm.engine} has no speedup over {baseline} on record")
-    return _Figure(arm.speedup.ratio, arm.speedup.ci95)

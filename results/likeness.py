@@ -13,8 +13,8 @@ from ortbench.results.summary import CellSummary, Summary
 Places = Mapping[CellKey, CellSummary]
 Section = Literal["settings", "files", "artifact", "versions", "machine", "environment"]
 
-# These say how long and how well to measure, not what.
-_MAY_DIFFER = {"max_time_s", "target"}
+# These say how long and how well to measure and how to judge, not what to measure.
+_MAY_DIFFER = {"max_time_s", "target", "margin"}
 # Named by themselves: what a file holds, by the option that it was given with.
 _FILES = "files_sha256"
 # These say where things are kept, and change no measurement.
@@ -24,8 +24,8 @@ _HARMLESS_PREFIXES = ("ORTBENCH_", "PYTHON", "TORCHINDUCTOR_CACHE_DIR", "TRITON_
 def differences(before: Run, now: Run) -> list[str]:
     """Return what differs between two runs in words, `threads was [2], is [1]`; empty where they are alike.
 
-    Compared are the settings (but for --max-time and --target), the contents of given files, the artifact, the
-    versions, the machine and the environment variables that matter.
+    Compared are the settings (but for --max-time, --target and --margin), the contents of given files, the artifact,
+    the versions, the machine and the environment variables that matter.
     """
     return [line for lines in differences_by_section(before, now).values() for line in lines]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,8 @@ def mostly_spoiled(lines: Sequence[RoundRecord]) -> bool:
 
 
 def latencies(lines: Sequence[RoundRecord]) -> dict[tuple[int, int], float]:
-    """Return (launch, round) -> the latency in ns of one arm's slice: the median of its calls."""
-    return {(line.launch, line.round): max(statistics.median(line.samples_ns), 1) for line in lines}
+    """Return (launch, round) -> the latency in ns of one arm's slice: the median of its calls, if it has any."""
+    return {(line.launch, line.round): max(statistics.median(line.samples_ns), 1) for line in lines if line.samples_ns}
 
 
 def by_arm(lines: Sequence[RoundRecord]) -> Mapping[ArmKey, list[RoundRecord]]:
@@ -45,3 +46,13 @@ def cell_ratios(lines: Sequence[RoundRecord], baseline: str) -> dict[ArmKey, lis
     arms = {arm: latencies(own) for arm, own in by_arm(counted(lines)).items()}
     against = arms.pop(ArmKey(baseline), {})
     return {arm: ratios for arm, own in arms.items() if (ratios := paired_log_ratios(against, own))}
+
+
+def twin_differences(lines: Sequence[RoundRecord], baseline: str) -> dict[int, float]:
+    """Return launch -> the median over its rounds of log(baseline / its twin), of the rounds of a cell that count."""
+    arms = by_arm(counted(lines))
+    own, twin = (latencies(arms.get(ArmKey(baseline, twin=one), ())) for one in (False, True))
+    by_launch: dict[int, list[float]] = defaultdict(list)
+    for place in own.keys() & twin.keys():
+        by_launch[place[0]].append(math.log(own[place] / twin[place]))
+    return {launch: statistics.median(ratios) for launch, ratios in by_launch.items()}

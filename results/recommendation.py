@@ -12,6 +12,7 @@ from ortbench.results.plan import Instance, Plan, Profile, fastest_plan, plan_of
 from ortbench.results.plan_throughput import widest_plan
 from ortbench.results.profiles import Configuration, Measured, Objective, gather_profiles
 from ortbench.results.summary import Summary
+from ortbench.results.verdicts import DEFAULT_MARGIN
 
 ISOLATED = (
     "some latencies were measured one instance at a time: instances that run together share caches and memory, and "
@@ -38,6 +39,7 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
         max_latency_ms: of every instance.
         engine: only this one; None for the best of all.
         interpolate: fill batch sizes between measured ones.
+        margin: for a verification, by how much less than the best something may do and still be the same.
     """
 
     threads: int
@@ -46,6 +48,7 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_latency_ms: float = math.inf
     engine: str | None = None
     interpolate: bool = False
+    margin: float = DEFAULT_MARGIN
 
 
 class Instances(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,21 +20,43 @@ from ortbench.results.folder import (
     writing_product,
 )
 from ortbench.results.markdown import to_markdown
-from ortbench.results.summary import Summary
+from ortbench.results.summary import ArmSummary, Summary
 from ortbench.results.tidy import tidy_rows, to_csv, to_parquet
+from ortbench.results.verdicts import decide_on_interval
 
 
-def load_summary(path: Path) -> Summary:
+def load_summary(path: Path, margin: float | None = None) -> Summary:
     """Return the summary of a results folder, rebuilt from its record, or of a CSV file.
+
+    Args:
+        path: of the folder or the file.
+        margin: judge by this one, a fraction, instead of the study's own.
 
     Raises:
         ResultsError: it is neither, or cannot be read.
     """
     if path.is_dir():
-        return summarize_folder(path)
+        return summarize_folder(path, margin)
     if not path.exists():
         raise ResultsError(f"'{path}' does not exist; expected a results folder or a CSV file.")
-    return summarize_csv(path)
+    summary = summarize_csv(path)
+    return summary if margin is None else _judged(summary, margin)
+
+
+def _judged(summary: Summary, margin: float) -> Summary:
+    """Return the summary of a CSV with the verdicts of another margin; of its ratios only the intervals are known."""
+    cells = [
+        msgspec.structs.replace(cell, arms=tuple(_arm_judged(arm, margin) for arm in cell.arms))
+        for cell in summary.cells
+    ]
+    return msgspec.structs.replace(summary, cells=tuple(cells), margin=margin)
+
+
+def _arm_judged(arm: ArmSummary, margin: float) -> ArmSummary:
+    if arm.speedup is None:
+        return arm
+    verdict = decide_on_interval(arm.speedup.ci95, margin)
+    return msgspec.structs.replace(arm, speedup=msgspec.structs.replace(arm.speedup, verdict=verdict))
 
 
 def write_derived(folder: Path, summary: Summary) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ortbench.results.derive import summarize
+from ortbench.results.derive import judged_by, summarize
 from ortbench.results.folder import read_run
 from ortbench.results.journal import read_finals, read_launches, read_rounds
 from ortbench.results.schema import LaunchRecord, RoundRecord, Run
@@ -54,13 +54,17 @@ class Results:
         return pd.DataFrame(rows, columns=columns)
 
 
-def load_results(path: Path) -> Results:
+def load_results(path: Path, margin: float | None = None) -> Results:
     """Read a results folder with its record, or a CSV.
+
+    Args:
+        path: of the folder or the file.
+        margin: judge by this one, a fraction, instead of the study's own.
 
     Raises:
         ResultsError: it is neither, or cannot be read.
     """
     if not path.is_dir():
-        return Results(path, load_summary(path))
-    run, rounds, launches = read_run(path), read_rounds(path), read_launches(path)
+        return Results(path, load_summary(path, margin))
+    run, rounds, launches = judged_by(read_run(path), margin), read_rounds(path), read_launches(path)
     return Results(path, summarize(run, rounds, launches, read_finals(path)), run, tuple(rounds), tuple(launches))

@@ -11,14 +11,21 @@ from ortbench.results.loadgen import ArmLoad
 from ortbench.results.ratio import Ratio
 from ortbench.results.roofline import Peaks, Share
 from ortbench.results.schema import SCHEMA_VERSION, ArmKey, CellKey, Status
-from ortbench.results.verdicts import Verdict
+from ortbench.results.verdicts import DEFAULT_MARGIN, Verdict
 from ortbench.units import quantity
 
 Bounds = tuple[float, float]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds per batch. A percentile is None where the samples are too few."""
+    """Milliseconds per batch.
+
+    Attributes:
+        median: of a launch the median over its slices, then Hodges-Lehmann over launches, as for a speedup.
+        mean, min, max: of all calls that count.
+        p90, p95, p99: of all calls that count; None where they are too few.
+        no_interval: why there is no interval of the median; None where there is one, or nothing is known.
+    """
 
     median: float
     mean: float | None = None
@@ -31,15 +38,21 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     p90_ci95: Bounds | None = None
     p95_ci95: Bounds | None = None
     p99_ci95: Bounds | None = None
+    no_interval: str | None = None
 
 
 class Speedup(msgspec.Struct, frozen=True, kw_only=True):
-    """The baseline's latency over this arm's: 2 means twice as fast as the baseline."""
+    """The baseline's latency over this arm's: 2 means twice as fast as the baseline.
+
+    Attributes:
+        no_interval: why there is no interval; None where there is one.
+    """
 
     baseline: str
     ratio: float
     ci95: Bounds | None
     verdict: Verdict
+    no_interval: str | None = None
 
 
 class Cold(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +71,9 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         versions: of the libraries that this arm loaded.
         evidence: what else the engine proved, plain data; see `engines/base.py`.
-        memory_mib: peak resident set; pss_mib: the largest proportional set size seen.
+        throughput_ci95: of the items finished per second, over launches.
+        memory_mib: peak resident set, the largest of any launch; memory_ci95: of a launch's, with every one seen in it.
+        pss_mib: the largest proportional set size seen.
         joules_per_item: energy of the processor (or of the GPU where the engine runs there).
         minor_faults_per_call: pages that the system had to give (again) while calls ran, all instances together.
         marks: what makes the comparison less than equal, in words.
@@ -95,6 +110,8 @@ class ArmSummary(msgspec.Struct, frozen=True, kw_only=True):
     load: ArmLoad | None = None
     minor_faults_per_call: float | None = None
     elasticity: Elasticity | None = None
+    throughput_ci95: Bounds | None = None
+    memory_ci95: Bounds | None = None
 
 
 def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
@@ -103,7 +120,11 @@ def worded_layout(threads: int, instances: int, mode: str) -> list[str]:
 
 
 class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell with its arms; the key's fields stand beside them, as in the CSV."""
+    """One cell with its arms; the key's fields stand beside them, as in the CSV.
+
+    Attributes:
+        doubt: why its verdicts are withheld: the baseline differs from its own twin. None where they are not.
+    """
 
     model: str
     precision: str = "fp32"
@@ -114,6 +135,7 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
     allocator: str = "default"
     load: str = ""
     arms: tuple[ArmSummary, ...]
+    doubt: str | None = None
 
     @property
     def key(self) -> CellKey:
@@ -223,7 +245,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         engines: in the order of `--engines`, or of appearance in a CSV; the last is the engine under study.
         paired: the speedups compare rounds; False for figures from a CSV.
-        resolution: the smallest difference that this study can show, as a fraction, by the baseline's twins.
+        resolution: the smallest difference that this study can show, as a fraction, by the baseline's twins. It
+            decides nothing.
+        margin: how far from 1 a speedup is still taken for none, as a fraction: the band of every verdict.
         spoiled_rounds: share of the rounds that the machine's counters spoiled.
         drift: how far apart slow and fast spells of the machine were, by the sentinel: its 90th percentile over
             its 10th, less 1.
@@ -246,6 +270,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     best: tuple[BestAgainstBest, ...] = ()
     peaks: tuple[Peaks, ...] = ()
+    margin: float = DEFAULT_MARGIN
 
 
 def arm_label(arm: ArmKey) -> str:

@@ -53,6 +53,10 @@ COLUMNS: dict[str, type] = {
     "attainable_gflop_per_s": float,
     "flop_per_byte": float,
     "load": str,
+    "throughput_low_per_s": float,
+    "throughput_high_per_s": float,
+    "memory_low_mib": float,
+    "memory_high_mib": float,
 }
 
 Row = dict[str, Any]
@@ -132,6 +136,8 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "latency_p95_ms": latency.p95 if latency else None,
         "latency_p99_ms": latency.p99 if latency else None,
         "throughput_per_s": arm.throughput_per_s,
+        "throughput_low_per_s": arm.throughput_ci95[0] if arm.throughput_ci95 else None,
+        "throughput_high_per_s": arm.throughput_ci95[1] if arm.throughput_ci95 else None,
         "baseline": speedup.baseline if speedup else None,
         "speedup": speedup.ratio if speedup else None,
         "speedup_low": speedup_low,
@@ -146,6 +152,8 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
         "launches": arm.launches,
         "samples": arm.samples,
         "memory_mib": arm.memory_mib,
+        "memory_low_mib": arm.memory_ci95[0] if arm.memory_ci95 else None,
+        "memory_high_mib": arm.memory_ci95[1] if arm.memory_ci95 else None,
         "pss_mib": arm.pss_mib,
         "gpu_memory_mib": arm.gpu_memory_mib,
         "joules_per_item": arm.joules_per_item,

@@ -1,4 +1,4 @@
-"""Faster, slower, same or inconclusive: what an interval allows one to say, and when nothing may be said. Pure."""
+"""Faster, slower, same or inconclusive: what an interval allows one to say. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,24 +11,19 @@ from ortbench.results.statistics import CONFIDENCE, LogEstimate
 
 Verdict = Literal["faster", "slower", "same", "inconclusive", "withheld"]
 
-# A difference below this is no difference to a user, however well it is resolved.
-SMALLEST_BAND = 0.01
-# What `ortbench doctor` asks of a machine: a study that cannot tell 5 % apart cannot call two engines the same.
-WIDEST_SAME = 0.05
-# For each of two tests; twins that share a launch are not independent, so these are not exact.
-_FALSE_ALARM = 0.005
-# How the note begins that says why verdicts are withheld.
-DISTRUST = "the baseline differs from its own twin"
+# A difference below this is no difference to a user, however well it is resolved: the default of --margin.
+DEFAULT_MARGIN = 0.01
 
 
-def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND) -> list[Verdict]:
+def decide(estimates: Sequence[LogEstimate | None], margin: float = DEFAULT_MARGIN) -> list[Verdict]:
     """Return one verdict per log speedup, protected against many comparisons (Holm 1979).
 
-    With a band of ±band: `faster` or `slower` when the widened interval is clear of it, `same` when it lies
-    inside it and inside ±5 %, `inconclusive` otherwise and where there is no interval. The chance that any verdict
-    other than inconclusive is wrong stays at most 5 %.
+    The band reaches from 1/(1 + margin) to 1 + margin, whatever the noise: a noisy machine makes intervals wide, and
+    must not make differences negligible. `faster` or `slower` when the widened interval is clear of it, `same` when it
+    lies inside it, `inconclusive` otherwise and where there is no interval. The chance that any verdict other than
+    inconclusive is wrong stays at most 5 %.
     """
-    likeliest = [_likeliest(estimate, band) for estimate in estimates]
+    likeliest = [_likeliest(estimate, margin) for estimate in estimates]
     verdicts: list[Verdict] = ["inconclusive"] * len(estimates)
     by_evidence = sorted(range(len(estimates)), key=lambda index: likeliest[index][0])
     for rank, index in enumerate(by_evidence):
@@ -39,61 +34,46 @@ def decide(estimates: Sequence[LogEstimate | None], band: float = SMALLEST_BAND)
     return verdicts
 
 
-def decide_on_interval(interval: tuple[float, float] | None, band: float = SMALLEST_BAND) -> Verdict:
+def decide_on_interval(interval: tuple[float, float] | None, margin: float = DEFAULT_MARGIN) -> Verdict:
     """Return the verdict of one ratio of which only the interval is known, as from a CSV."""
     if interval is None:
         return "inconclusive"
     low, high = interval
-    if low > 1 + band:
+    if low > 1 + margin:
         return "faster"
-    if high < 1 / (1 + band):
+    if high < 1 / (1 + margin):
         return "slower"
-    alike = 1 + min(band, WIDEST_SAME)
-    return "same" if low >= 1 / alike and high <= alike else "inconclusive"
+    return "same" if low >= 1 / (1 + margin) and high <= 1 + margin else "inconclusive"
 
 
 def resolution(twins: Sequence[LogEstimate]) -> float | None:
     """Return the smallest difference that a study can show: how far from 1 its twins' intervals reach.
 
-    The median over the twins, as a fraction; None where no twin has an interval.
+    It is printed, and decides nothing.
+
+    Returns:
+        The median over the twins of more than one launch, as a fraction; None where there is none, or where most of
+        them differ too much between launches to have an interval.
     """
-    reaches = [max(map(abs, bounds)) for twin in twins if (bounds := twin.log_interval())]
-    return math.expm1(statistics.median(reaches)) if reaches else None
+    known = [twin for twin in twins if len(twin.launches) > 1]
+    reaches = [_reach(twin) for twin in known]
+    middle = statistics.median_high(reaches) if reaches else math.inf
+    return None if math.isinf(middle) else math.expm1(statistics.median(reaches))
 
 
-def distrust(twins: Sequence[LogEstimate]) -> str | None:
-    """Say why verdicts must be withheld: the baseline differs from itself more often than chance allows.
-
-    Each twin's interval excludes 1 by chance once in twenty times; the number that do is binomial. A single twin
-    is enough where it would do so at a level of 1 % divided by their number (Bonferroni).
-    """
-    levels = [min(twin.level_above(0.0), twin.level_below(0.0)) for twin in twins]
-    count, apart = len(levels), sum(level <= 1 - CONFIDENCE for level in levels)
-    if not apart or (min(levels) * count > _FALSE_ALARM and _binomial_tail(apart, count) > _FALSE_ALARM):
-        return None
-    return (
-        f"{DISTRUST} in {apart} of {count} comparisons, which chance does not explain: "
-        "verdicts are withheld. `ortbench doctor` looks for the reason"
-    )
+def _reach(twin: LogEstimate) -> float:
+    bounds = twin.interval()
+    return math.inf if bounds is None else max(abs(math.log(bound)) for bound in bounds)
 
 
-def _likeliest(estimate: LogEstimate | None, band: float) -> tuple[float, Verdict]:
+def _likeliest(estimate: LogEstimate | None, margin: float) -> tuple[float, Verdict]:
     """Return the verdict that an estimate speaks for, and the level at which it does."""
-    if estimate is None:
+    if estimate is None or estimate.interval() is None:
         return 1.0, "inconclusive"
-    width, alike = math.log1p(band), math.log1p(min(band, WIDEST_SAME))
+    width = math.log1p(margin)
     candidates: list[tuple[float, Verdict]] = [
         (estimate.level_above(width), "faster"),
         (estimate.level_below(-width), "slower"),
-        (max(estimate.level_above(-alike), estimate.level_below(alike)), "same"),
+        (max(estimate.level_above(-width), estimate.level_below(width)), "same"),
     ]
     return min(candidates, key=lambda pair: pair[0])
-
-
-def _binomial_tail(successes: int, count: int) -> float:
-    """Return the probability of at least so many intervals of 95 % missing by chance."""
-    miss = 1 - CONFIDENCE
-    return sum(
-        math.comb(count, number) * miss**number * (1 - miss) ** (count - number)
-        for number in range(successes, count + 1)
-    )

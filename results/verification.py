@@ -17,8 +17,6 @@ from ortbench.results.standings import Figure, Standings, figure, observe, ratio
 
 Outcome = Literal["best", "same", "inconclusive", "worse", "over the bound", "failed"]
 
-# A difference below this is no difference to a user, as for the verdicts of a study.
-_SAME = math.log(1.01)
 # Beside the recommended plan and the single instance.
 _ALTERNATIVES = 3
 
@@ -63,8 +61,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         over_predicted: measured over predicted; more than 1 is slower (or more throughput) than was predicted.
         advantage: of it over the single instance, paired by round; None for that one and where it did not run.
         predicted_advantage: as it was predicted. The machine's speed on the day is in neither, as it is in `measured`.
-        verdict: against the best: `same` where it is surely less than 1 % worse, `worse` where it surely is worse,
-            `inconclusive` otherwise; `over the bound` where its latency is longer than was allowed.
+        verdict: against the best: `same` where it is surely worse by less than the margin, `worse` where it surely is
+            worse, `inconclusive` otherwise; `over the bound` where its latency is longer than was allowed.
     """
 
     candidate: Candidate
@@ -218,7 +216,7 @@ class _Tally:
         if name == winner:
             return "best"
         low, high = self._standings.difference(name, winner, self._of_pairs)
-        if high <= _SAME:
+        if high <= math.log1p(self._request.margin):
             return "same"
         return "worse" if low > 0 else "inconclusive"
 

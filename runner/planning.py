@@ -14,6 +14,7 @@ from ortbench.models.inputs import indivisible
 from ortbench.models.shapes import SettledShapes
 from ortbench.models.spec import ModelSource
 from ortbench.results.schema import ArmKey, CellKey, PlannedCell
+from ortbench.results.verdicts import DEFAULT_MARGIN
 from ortbench.runner.allocators import DEFAULT
 from ortbench.runner.input_words import input_lines
 from ortbench.runner.layouts import Counts, layouts, modes_for
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         target: wanted half-width of a speedup's interval, as a fraction.
+        margin: how far from 1 a speedup is still taken for none, as a fraction.
         precision: the lanes, separated by commas.
         max_time_s: for measuring, launches included, the export not.
         seed: of weights, inputs and orders.
@@ -76,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     load_run_s: float | None = None
     batch_axis: str | None = None
     values: dict[str, str] | None = None
+    margin: float = DEFAULT_MARGIN
 
 
 @dataclass(frozen=True)

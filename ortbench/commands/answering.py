@@ -18,6 +18,10 @@ DONE, CHECK_FAILED, WRONG_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as one JSON document.")]
 Results = Annotated[str, typer.Argument(help="A results folder, or a CSV of latencies.", metavar="RESULTS")]
+Margin = Annotated[
+    str | None,
+    typer.Option(help="Judge anew: a speedup that differs from 1 by less is called the same.", show_default=False),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
 
 
@@ -26,6 +30,17 @@ _MISTAKES = (
     *(errno.EEXIST, errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL),
 )
+
+
+def parse_margin(margin: str | None) -> float | None:
+    """Return the fraction of a --margin, None where none was given.
+
+    Raises:
+        UsageError: it is no percentage.
+    """
+    from ortbench.units import parse_fraction
+
+    return None if margin is None else parse_fraction(margin, "--margin")
 
 
 def show_summary(summary: Any, *, as_json: bool) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ortbench.commands.answering import Json, Results, answer, show_explanation, show_summary, wanted
+from ortbench.commands.answering import (
+    Json,
+    Margin,
+    Results,
+    answer,
+    parse_margin,
+    show_explanation,
+    show_summary,
+    wanted,
+)
 
 
 def show(
@@ -19,6 +28,7 @@ def show(
     explain: Annotated[
         str | None, typer.Option(help="Say where the time of this cell goes, as it was profiled.", metavar="CELL")
     ] = None,
+    margin: Margin = None,
     as_json: Json = False,
 ) -> None:
     """Print the table again, rebuilt from the record, or the table of a CSV."""
@@ -27,7 +37,7 @@ def show(
     if explain is not None:
         show_explanation(Path(results), explain, Path(output) if output else None, as_json=as_json)
         return
-    summary = load_summary(Path(results))
+    summary = load_summary(Path(results), parse_margin(margin))
     if output is None:
         show_summary(summary, as_json=as_json)
     else:
@@ -57,6 +67,7 @@ def charts(
 def report(
     results: Results,
     output: Annotated[str | None, typer.Option(help="File for the report.  [default: RESULTS/report.html]")] = None,
+    margin: Margin = None,
     as_json: Json = False,
 ) -> None:
     """Write one HTML page with the answer, the charts, the tables and the machine; it needs no network."""
@@ -66,5 +77,5 @@ def report(
     given = Path(results)
     place = Path(output) if output else products.report_file(given)
     with wanted(place):
-        file = products.write_report(load_results(given), place)
+        file = products.write_report(load_results(given, parse_margin(margin)), place)
     answer({"file": str(file), "size_bytes": file.stat().st_size}, [str(file)], as_json=as_json)

@@ -69,6 +69,9 @@ def compare(
     ] = False,
     baseline: Annotated[str | None, typer.Option(help="What speedups are over.  [default: the first engine]")] = None,
     target: Annotated[str, typer.Option(help="Wanted half-width of the speedup's interval.")] = "2%",
+    margin: Annotated[
+        str, typer.Option(help="A speedup that differs from 1 by less is called the same; the verdicts' fixed band.")
+    ] = "1%",
     max_time: Annotated[str, typer.Option(help="For measuring, launches included, the export not.")] = "5m",
     full: Annotated[bool, typer.Option("--full", help="Batch sizes 1 to 256 and every thread count.")] = False,
     input_shape: Annotated[

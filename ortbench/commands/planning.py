@@ -35,6 +35,9 @@ def plan(
             "--verify", help="Measure the plan, its best uniform alternatives and the single instance, turn by turn."
         ),
     ] = False,
+    margin: Annotated[
+        str, typer.Option(help="For --verify: what is worse than the best by less is called the same.")
+    ] = "1%",
     trust: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,7 +56,7 @@ def plan(
     from ortbench.results.profiles import OBJECTIVES
     from ortbench.results.recommendation import PlanRequest, recommend
     from ortbench.results.source import load_summary
-    from ortbench.units import parse_duration
+    from ortbench.units import parse_duration, parse_fraction
 
     if objective not in OBJECTIVES:
         raise UsageError(expected_one_of("--objective", OBJECTIVES, objective))
@@ -64,6 +67,7 @@ def plan(
         max_latency_ms=math.inf if max_latency is None else parse_duration(max_latency, "--max-latency") * 1000,
         engine=engine,
         interpolate=interpolate,
+        margin=parse_fraction(margin, "--margin"),
     )
     found = recommend(load_summary(Path(results)), request)
     from ortbench.charts.plan_words import plan_lines, verification_lines

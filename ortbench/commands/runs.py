@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, Json, print_json
+from ortbench.commands.answering import CHECK_FAILED, DONE, INCOMPLETE, Json, parse_margin, print_json
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.streams import answer_lines
 
@@ -26,6 +26,12 @@ def diff(
     fail_on: Annotated[
         str | None, typer.Option(help="slower: exit 1 where a speedup fell, 3 where that is inconclusive.")
     ] = None,
+    margin: Annotated[
+        str | None,
+        typer.Option(
+            help="A change by less is called the same.  [default: the wider of both runs']", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what changed between two runs: latencies, and speedups with a verdict."""
@@ -36,7 +42,8 @@ def diff(
 
     if fail_on is not None and fail_on not in _FAIL_ON:
         raise UsageError(expected_one_of("--fail-on", _FAIL_ON, fail_on))
-    found = change_between(load_results(Path(old)), load_results(Path(new)), anyway=anyway)
+    results = load_results(Path(old)), load_results(Path(new))
+    found = change_between(*results, anyway=anyway, margin=parse_margin(margin))
     if as_json:
         print_json(found)
     else:

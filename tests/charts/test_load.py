@@ -50,14 +50,14 @@ def lines_of(samples_ms: dict[str, list[float]]) -> list[RoundRecord]:
             ),
         )
         for engine, samples in samples_ms.items()
-        for launch in (1, 2)
+        for launch in range(1, 6)
     ]
 
 
 @pytest.fixture(scope="module")
 def study() -> tuple[Summary, Record]:
     lines = lines_of({"torch": [20 + place / 10 for place in range(600)], "ort": [10.0] * 540 + [30.0] * 60})
-    launches = make_launches(["torch", "ort"], 2, CELL.key.id)
+    launches = make_launches(["torch", "ort"], 5, CELL.key.id)
     return summarize(make_run(cells=(CELL,)), lines, launches), Record([CELL], lines)
 
 
@@ -94,7 +94,7 @@ def test_the_tails_figures_carry_the_tables_intervals(study: tuple[Summary, Reco
             arm.latency_ms.p99,
             arm.latency_ms.p99_ci95,
         )
-        assert told[arm.engine, "50"]["latency"] == arm.latency_ms.median
+        assert told[arm.engine, "50"]["latency"] == pytest.approx(arm.latency_ms.median)
 
 
 def test_a_cell_under_a_load_has_a_picture_of_its_tail_and_none_of_calls(
@@ -109,8 +109,8 @@ def test_a_cell_under_a_load_has_a_picture_of_its_tail_and_none_of_calls(
     assert chart["title"]["text"] == "Latency under load"
     assert "torch busy 50% · ort busy 50%" in chart["title"]["subtitle"]
     assert chart["description"] == (
-        "Latency under load, ms. torch: percentile 50 50.0, percentile 95 76.9 (72.4 to 82.2), "
-        "percentile 99 79.3 (77.4 to 81.9); "
+        "Latency under load, ms. torch: percentile 50 50.0, percentile 95 76.9 (76.3 to 77.6), "
+        "percentile 99 79.3 (79.0 to 79.7); "
         "ort: percentile 50 10.0, percentile 95 30.0, percentile 99 30.0."
     )
     (tmp_path / "vega.js").write_text(vega_script(None))

@@ -36,8 +36,8 @@ m, baseline torch, batch size 1, threads 2
                    latency  inferences             speedup                      PSS
  engine          ms [95 %]          /s              [95 %]  verdict   parity    MiB
  ──────────────────────────────────────────────────────────────────────────────────
- torch   80.0 [78.1, 81.9]        12.4                      baseline  ok 4e-05  431
- ort     40.0 [38.8, 41.2]        24.7  1.98x [1.90, 2.07]  faster    ok 4e-05  431
+ torch   80.4 [78.5, 82.2]        12.4                      baseline  ok 4e-05  431
+ ort     40.5 [39.3, 41.7]        24.7  1.98x [1.90, 2.07]  faster    ok 4e-05  431
  null                                                       failed
 
 first use

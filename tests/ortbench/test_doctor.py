@@ -7,7 +7,7 @@ import pytest
 
 from ortbench.doctor import Diagnosis, advice_lines, diagnose
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary
-from ortbench.results.verdicts import DISTRUST
+from ortbench.results.trust import DISTRUST
 from ortbench.runner.fitness import Finding
 from tests.conftest import CommandLine
 
@@ -54,7 +54,7 @@ def test_a_machine_that_is_not_fit_is_told_what_to_do() -> None:
 
 
 def test_a_machine_on_which_an_engine_differs_from_itself_is_not_fit_however_narrow_the_interval() -> None:
-    note = f"{DISTRUST} in 1 of 1 comparisons, which chance does not explain"
+    note = f"{DISTRUST} it reads 1.02x in 6 launches, which chance does not explain"
     diagnosis = diagnose((), msgspec.structs.replace(summary(0.04), notes=("something else", note)), 30.0)
     assert (diagnosis.fit, diagnosis.doubt) == (False, note)
     assert advice_lines(diagnosis)[1:] == [

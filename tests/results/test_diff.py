@@ -183,13 +183,19 @@ def test_twins_are_left_out() -> None:
     assert [arm.engine for arm in diff.cells[0].arms] == ["torch", "ort"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "band"), [(None, None, 0.01), (0.004, None, 0.01), (0.03, 0.02, 0.03), (None, 0.15, 0.15)]
-)
-def test_the_band_is_the_coarser_of_both_resolutions(old: float | None, new: float | None, band: float) -> None:
-    diff = compare_runs(make_summary({1: 2.0}, resolution=old), make_summary({1: 2.2}, resolution=new))
-    assert diff.band == band
-    assert verdicts(diff) == (["inconclusive"] if band == 0.15 else ["faster"])
+@pytest.mark.parametrize(("old", "new", "asked", "band"), [(0.01, 0.03, None, 0.03), (0.02, 0.01, 0.005, 0.005)])
+def test_the_band_is_the_wider_of_both_margins_or_what_was_asked_for(
+    old: float, new: float, asked: float | None, band: float
+) -> None:
+    before, after = make_summary({1: 2.0}, resolution=0.2), make_summary({1: 2.05}, resolution=0.4)
+    before, after = (msgspec.structs.replace(run, margin=margin) for run, margin in ((before, old), (after, new)))
+    assert compare_runs(before, after, margin=asked).band == band
+
+
+def test_a_resolution_takes_no_part_in_what_changed() -> None:
+    old, new = make_summary({1: 2.0}), make_summary({1: 2.2})
+    coarse = make_summary({1: 2.2}, resolution=0.3)
+    assert compare_runs(old, coarse).cells == compare_runs(old, new).cells
 
 
 def test_many_comparisons_ask_for_more_evidence_each() -> None:
