@@ -8,7 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from ortbench.results.folder import write_json
+from ortbench.results.journal import Journal
 from tests.conftest import CommandLine
+from tests.results.factory import make_launches, make_rounds, make_run
 
 CSV = """engine,model,batch_size,threads,latency_ms,latency_low_ms,latency_high_ms
 torch,inception_v3,1,1,109.4,108.8,117.0
@@ -155,26 +158,37 @@ def test_on_github_annotations_are_printed_and_the_step_summary_is_added_to(
     assert Path("summary.md").read_text(encoding="utf-8") == written
 
 
-def test_a_measured_study_is_decided_on_its_paired_intervals(ortbench: CommandLine, model_file: Path) -> None:
-    words = ("--engines", "ort,null,scripted[latency=2ms]", "--batch-sizes", "1", "--max-time", "4s", "--quiet")
-    assert ortbench("compare", "--model", model_file, *words, "--output", "out").status == 0
-    outcome = ortbench(
-        "check",
-        "out",
-        "--require",
-        'null/"scripted[latency=2ms]" >= 2',
-        "--require",
-        "ort/null >= 100",
-        "--require",
-        "latency(scripted[latency=2ms]) <= 1s",
-        "--json",
-    )
+def test_a_folder_is_decided_on_its_paired_intervals(ortbench: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    spells = [1.0, 1.5, 0.9, 1.2, 2.0, 1.1, 0.8]
+    figures = {
+        name: [[scale * spell * noise for noise in (1.0, 1.01)] for spell in spells]
+        for name, scale in (("torch", 80.0), ("ort", 40.0), ("null", 20.0))
+    }
+    write_json(folder / "run.json", make_run(tuple(figures)))
+    with Journal(folder) as journal:
+        journal.append_round(make_rounds(figures))
+        for launch in make_launches(list(figures), len(spells)):
+            journal.append_launch(launch)
+    requirements = ("null/ort >= 1.9", "null/ort >= 2.1", "latency(ort) <= 40ms")
+    words = [word for requirement in requirements for word in ("--require", requirement)]
+    outcome = ortbench("check", folder, *words, "--json")
     assert outcome.status == 1, outcome.stdout
     document = json.loads(outcome.stdout)
-    assert [answer["outcome"] for answer in document["answers"]] == ["pass", "fail", "pass"]
-    first = document["answers"][0]
-    assert first["note"] is None or "not paired" not in first["note"]
+    # The spells of the machine cancel in the ratio, and not in the latency.
+    assert [answer["outcome"] for answer in document["answers"]] == ["pass", "fail", "inconclusive"]
+    assert document["answers"][0]["interval"] == pytest.approx([2, 2])
     assert document["paired"] is True
+
+
+@pytest.mark.usefixtures("one_launch")
+def test_a_study_of_one_launch_passes_no_gate(ortbench: CommandLine, model_file: Path) -> None:
+    words = ("--engines", "null,scripted[latency=2ms]", "--batch-sizes", "1", "--quiet", "--output", "out")
+    assert ortbench("compare", "--model", model_file, *words).status == 0
+    outcome = ortbench("check", "out", "--require", "null/scripted[latency=2ms] >= 1.2")
+    assert outcome.status == 3
+    assert "no interval: there is one launch" in outcome.stdout
 
 
 def test_checking_imports_no_engine(csv: Path) -> None:

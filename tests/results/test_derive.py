@@ -225,7 +225,9 @@ def test_a_latency_is_the_median_of_slices_and_then_over_launches() -> None:
     rounds = [
         msgspec.structs.replace(line, samples_ns=samples)
         for line, samples in zip(
-            make_rounds({"torch": [[1.0, 1.0, 1.0], [1.0]]}), [(1, 9, 1), (2,), (30,), (8,)], strict=True
+            make_rounds({"torch": [[1.0] * 3, [1.0] * 3]}),
+            [(1, 9, 1), (2,), (30,), (8, 8), (7,), (9,)],
+            strict=True,
         )
     ]
     summary = summarize(make_run(["torch"]), rounds, make_launches(["torch"], 2))
