@@ -97,7 +97,7 @@ def test_it_prints_a_line_for_each_cell(ortbench: CommandLine, csv: Path) -> Non
         ),
         (
             ["--require", PASSES, "--output", "missing/answer.txt"],
-            "'missing/answer.txt' cannot be written: No such file or directory.",
+            "The output 'missing/answer.txt' cannot be written: No such file or directory.",
         ),
     ],
 )
