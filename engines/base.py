@@ -106,6 +106,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         layout: memory layout of images, `NCHW` or `NHWC`; None where the engine has no notion of it.
         artifact_sha256: of the ONNX file that was loaded; None where none was.
         sessions: where each runs, where one process has several that divide a batch.
+        rebound: outputs that are bound anew within each call, as their shapes are not what was declared or before.
     """
 
     versions: dict[str, str]
@@ -119,6 +120,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     layout: str | None = None
     artifact_sha256: str | None = None
     sessions: tuple[SessionPlace, ...] = ()
+    rebound: tuple[str, ...] = ()
 
 
 class OperatorTime(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,17 @@ class GraphNode:
 
 
 def load_graph(path: Path) -> ModelProto:
-    """Read a model with its weights."""
+    """Read a model with its weights; where those lie was checked when its signature was read.
+
+    onnx itself follows no links, of which the caches of model hubs are made.
+    """
     import onnx
 
-    return onnx.load_model(str(path), format="protobuf")
+    model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    for tensor in _tensors(model):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _take_in(tensor, path.parent)
+    return model
 
 
 def graph_nodes(model: ModelProto) -> tuple[GraphNode, ...]:
@@ -111,6 +118,38 @@ def _declared(model: ModelProto, tensor: str) -> object:
 
     known = (*model.graph.output, *model.graph.value_info)
     return next((value for value in known if value.name == tensor), None) or ValueInfoProto(name=tensor)
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Yield every tensor that may lie outside the file."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    yield from (part for sparse in graph.sparse_initializer for part in (sparse.values, sparse.indices))
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for attribute in (attribute for node in nodes for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _graph_tensors(graph)
+
+
+def _take_in(tensor: TensorProto, folder: Path) -> None:
+    """Read a tensor's numbers from the file that it names, and keep them in it."""
+    from onnx import TensorProto
+
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    with (folder / entries["location"]).open("rb") as file:
+        file.seek(int(entries.get("offset") or 0))
+        tensor.raw_data = file.read(int(entries["length"])) if entries.get("length") else file.read()
+    tensor.data_location = TensorProto.DEFAULT
+    del tensor.external_data[:]
 
 
 def _reads(node: NodeProto) -> Iterator[str]:

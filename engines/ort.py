@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from ortbench.engines.base import Arrays, Availability, Engine, Evidence, LoadRequest, OperatorTime, Placement
 from ortbench.engines.convolution_search import ort_search
 from ortbench.engines.cuda import missing_gpu_reason
-from ortbench.engines.ort_binding import Binder, replays_a_graph
+from ortbench.engines.ort_binding import (
+    Binder,
+    bound_outputs,
+    fetched,
+    refuses_its_own_output,
+    replays_a_graph,
+    wrongly_declared,
+)
 from ortbench.engines.ort_devices import register_and_choose
 from ortbench.engines.ort_graph import graph_facts
 from ortbench.engines.ort_options import FORBID_FALLBACK, SessionPlan, one_session, plan_session
@@ -107,9 +114,10 @@ class OrtEngine(Engine):
             raise ArmInvalid(
                 f"asked for {self._provider}, but ONNX Runtime fell back to {', '.join(self._session.get_providers())}"
             )
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        fixed = replays_a_graph(self._plan.provider_options)
-        self._binder = Binder(self._session, self._outputs, self._memory, fixed=fixed)
+        self._outputs = bound_outputs(self._session.get_outputs(), request.artifact)
+        self._fixed = replays_a_graph(self._plan.provider_options)
+        self._binder = Binder(self._session, self._outputs, self._memory, fixed=self._fixed)
+        self._loose: tuple[str, ...] = ()
 
     def bind(self, inputs: Arrays) -> None:
         """Put the inputs where the provider computes, and let it allocate the outputs there, once."""
@@ -124,9 +132,18 @@ class OrtEngine(Engine):
     def run(self) -> None:
         """Run the session on what is bound; without IO binding on the arrays, whose copies then count."""
         if self._binding is None:
-            self._results = self._session.run(None, self._arrays)
-        else:
+            self._results = self._session.run(list(self._outputs), self._arrays)
+            return
+        if self._loose:
+            self._binder.loosen(self._binding, self._loose)
+        try:
             self._session.run_with_iobinding(self._binding, self._run_options)
+        except Exception as error:
+            if self._loose or self._fixed or not refuses_its_own_output(error):
+                raise
+            # How large an output is changes from call to call; the first time that is seen in a call, then it is known.
+            self._loose = tuple(self._outputs)
+            self.run()
 
     def synchronize(self) -> None:
         """Wait for outputs on the device; the CPU provider returns when it is done."""
@@ -147,9 +164,12 @@ class OrtEngine(Engine):
         return [str(self._session.end_profiling())]
 
     def outputs(self) -> Arrays | None:
-        """Copy the outputs to main memory."""
-        results = self._results if self._binding is None else self._binding.copy_outputs_to_cpu()
-        return dict(zip(self._outputs, results, strict=True))
+        """Copy the outputs to main memory, those that are no tensors left out."""
+        if self._binding is None:
+            return dict(zip(self._outputs, self._results, strict=True))
+        if not self._fixed:
+            self._loose = self._loose or wrongly_declared(self._outputs, self._binding.get_outputs())
+        return dict(zip(self._outputs, fetched(self._outputs, self._binding), strict=True))
 
     def evidence(self) -> Evidence:
         """Versions, threads as set, and ONNX Runtime's own record of which provider got each node.
@@ -171,6 +191,7 @@ class OrtEngine(Engine):
             emulated=library_emulation(request.precision, self._provider, facts),
             artifact_sha256=sha256,
             convolution_search=ort_search(self._provider, self._reported_options(), placement),
+            rebound=self._loose,
         )
 
     def _boundary(self) -> str:

@@ -7,16 +7,21 @@ of shapes is kept, its inputs are overwritten in place, and its graph has a numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from ortbench.engines.base import Arrays
+from ortbench.errors import ArmError
 
 # Of the CUDA and the TensorRT provider.
 _GRAPH_OPTIONS = ("enable_cuda_graph", "trt_cuda_graph_enable")
 _TRUE = ("1", "true", "True")
 # onnxruntime_run_options_config_keys.h
 _GRAPH_NUMBER = "gpu_graph_id"
+
+_TEXT = "tensor(string)"
+# Of ONNX Runtime, where an output has another number of dimensions than declared, or another shape than before.
+_REFUSALS = ("Invalid rank for output", "pre-allocated output", "computed output shape")
 
 _Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -36,10 +41,55 @@ class Bound(NamedTuple):
     values: dict[str, Any]
 
 
+class Declared(Protocol):
+    """What a session says of an output; the shape is empty where the file gives none."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+def bound_outputs(outputs: Iterable[Declared], model: str) -> dict[str, Declared]:
+    """Return the outputs that can be bound, by name; sequences, maps and optional values are computed, not fetched.
+
+    Raises:
+        ArmError: there is none.
+    """
+    found = {output.name: output for output in outputs if output.type.startswith("tensor(")}
+    if not found:
+        raise ArmError(f"no output of {model} is a tensor, so there is nothing to fetch")
+    return found
+
+
+def wrongly_declared(outputs: Mapping[str, Declared], values: Iterable[Any]) -> tuple[str, ...]:
+    """Return the outputs with another number of dimensions than declared: bound, they are refused by a second call.
+
+    Args:
+        outputs: as declared.
+        values: of the first call, in the same order.
+    """
+    pairs = zip(outputs.values(), values, strict=True)
+    return tuple(output.name for output, value in pairs if output.shape and len(output.shape) != len(value.shape()))
+
+
+def refuses_its_own_output(error: Exception) -> bool:
+    """Say whether a call failed because an output of another shape was bound to what an earlier call had allocated."""
+    return any(words in str(error) for words in _REFUSALS)
+
+
+def fetched(outputs: Mapping[str, Declared], binding: Any) -> list[Any]:
+    """Return the outputs as arrays in main memory."""
+    if any(output.type == _TEXT for output in outputs.values()):
+        # Of text ONNX Runtime 1.32's copy_outputs_to_cpu dies.
+        return [value.numpy() for value in binding.get_outputs()]
+    copied: list[Any] = binding.copy_outputs_to_cpu()
+    return copied
+
+
 class Binder:
     """Binds one batch after the other to a session."""
 
-    def __init__(self, session: Any, outputs: Sequence[str], memory: str, *, fixed: bool = False) -> None:
+    def __init__(self, session: Any, outputs: Iterable[str], memory: str, *, fixed: bool = False) -> None:
         """Bind nothing yet.
 
         Args:
@@ -48,7 +98,8 @@ class Binder:
             memory: where the provider computes, `cpu` or `cuda`.
             fixed: keep the addresses of every set of shapes, for a CUDA graph.
         """
-        self._session, self._outputs, self._memory = session, outputs, memory
+        self._session, self._outputs, self._memory = session, tuple(outputs), memory
+        self._device: Any = None
         self._kept: dict[_Shapes, Bound] | None = {} if fixed else None
 
     def bind(self, arrays: Arrays) -> Bound:
@@ -62,6 +113,19 @@ class Binder:
         for name, array in arrays.items():
             kept.values[name].update_inplace(array)
         return kept
+
+    def loosen(self, binding: Any, outputs: Iterable[str]) -> None:
+        """Let the next call allocate these outputs anew: what a call allocated stays bound, with its shape.
+
+        Python's `bind_output` takes three times as long, as it makes a device each time.
+        """
+        if self._device is None:
+            from onnxruntime.capi import _pybind_state as native
+
+            kind = native.OrtDevice.cuda() if self._memory == "cuda" else native.OrtDevice.cpu()
+            self._device = native.OrtDevice(kind, native.OrtDevice.default_memory(), 0)
+        for name in outputs:
+            binding._iobinding.bind_output(name, self._device)  # noqa: SLF001 - see above
 
     def _new(self, arrays: Arrays, options: Any) -> Bound:
         import onnxruntime

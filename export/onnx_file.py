@@ -43,7 +43,11 @@ def _signature(model: ModelProto, path: Path) -> tuple[tuple[TensorSpec, ...], t
     initializers |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     real_inputs = [value for value in model.graph.input if value.name not in initializers]
     inputs = tuple(_tensor_spec(value, path) for value in real_inputs)
-    outputs = tuple(_tensor_spec(value, path) for value in model.graph.output)
+    # Sequences, maps and optional values are computed with the rest, but neither fetched nor compared.
+    fetched = [value for value in model.graph.output if value.type.WhichOneof("value") in ("tensor_type", None)]
+    if not fetched:
+        raise ModelError(f"The model '{path}' has no output that is a tensor, so there is nothing to compare.")
+    outputs = tuple(_tensor_spec(value, path) for value in fetched)
     if not inputs:
         raise ModelError(f"The model '{path}' has no inputs, so there is nothing to vary; expected at least one.")
     return inputs, outputs

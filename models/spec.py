@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ortbench.models.file_facts import FileFacts
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,6 +48,7 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
         inputs, outputs: their names, shapes and types.
         inputs_file: an .npz with arrays for the inputs, instead of seeded ones.
         fixed_batch: how many items a call has where no dimension is open as the batch.
+        facts: of an .onnx file; nothing is special about a catalog model.
     """
 
     name: str
@@ -56,6 +59,7 @@ class ModelSource(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...] = ()
     inputs_file: str | None = None
     fixed_batch: int = 1
+    facts: FileFacts = FileFacts()
 
 
 def has_batch(source: ModelSource) -> bool:

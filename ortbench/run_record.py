@@ -31,7 +31,10 @@ def export_request(plan: StudyPlan, precision: str) -> ExportRequest:
 
 def artifact_records(plan: StudyPlan, artifacts: Sequence[Artifact]) -> dict[str, ArtifactRecord]:
     """Return the ONNX files by precision; a user's own file first, as it is what the others are made of."""
-    records = {} if plan.source.path is None else {"fp32": _own_file(Path(plan.source.path))}
+    records: dict[str, ArtifactRecord] = {}
+    if plan.source.path is not None:
+        # What its maker quantised or halved is in that lane, too, as it is.
+        records = dict.fromkeys(("fp32", *plan.source.facts.lanes), _own_file(Path(plan.source.path)))
     for artifact in artifacts:
         manifest = artifact.manifest
         records[manifest.identity.precision] = ArtifactRecord(

@@ -8,6 +8,12 @@ from typing import Any
 from ortbench.results.schema import ArmKey, LaunchRecord
 from ortbench.results.summary import arm_label
 
+# Shares, by their keys in a parity.
+_DIFFERING_INTEGERS = {
+    "ties": "all where the values that decide tie within the tolerance",
+    "unseen": "few enough to be ties, which could not be seen",
+}
+
 
 def fully_checked(launches: Iterable[LaunchRecord], cells: Collection[str], arm: ArmKey) -> bool:
     """Say whether an arm had its many inputs compared in one of these cells."""
@@ -45,6 +51,9 @@ def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:
         found = ", ".join(f"{parity[key]} {name}" for name, key in counts if parity.get(key))
         if found:
             labels.setdefault(f"outputs hold {found}, for {parity.get('inputs')} inputs", {})[label] = None
+        for key, why in _DIFFERING_INTEGERS.items():
+            if parity.get(key):
+                labels.setdefault(f"{parity[key]:.2g} of the integers differ, {why}", {})[label] = None
         if parity.get("note"):
             labels.setdefault(parity["note"], {})[label] = None
     return [f"{', '.join(engines)}: {note}" for note, engines in labels.items()]

@@ -27,7 +27,7 @@ from ortbench.results.load import arm_load, comparable, load_marks
 from ortbench.results.machine_speed import drift
 from ortbench.results.notes import summary_notes
 from ortbench.results.pairing import by_arm, cell_ratios, counted
-from ortbench.results.placement_marks import placement_marks
+from ortbench.results.placement_marks import binding_marks, placement_marks
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
 from ortbench.results.slices import slice_marks
 from ortbench.results.statistics import LogEstimate, estimate_over_launches
@@ -244,7 +244,8 @@ def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord, attempts:
         evidence=last.evidence if last else None,
         pss_mib=largest(launch.pss_mib for launch in record.launches),
         gpu_memory_mib=largest(launch.gpu_memory_mib for launch in record.launches),
-        marks=(placement_marks(last.placement) if last else ()) + (() if arm.twin else load_marks(load, cell.key)),
+        marks=(placement_marks(last.placement) if last else ())
+        + (() if arm.twin else (*binding_marks(last.evidence if last else None), *load_marks(load, cell.key))),
         joules_per_item=of("the energy", lambda: joules_per_item(slices, batch_size), None),
         instance_latency_ms=of("the instances' latencies", lambda: instance_medians_ms(slices), ()),
         load=load,

@@ -19,6 +19,20 @@ def placement_marks(placement: Mapping[str, Any] | None) -> tuple[str, ...]:
     )
 
 
+def binding_marks(evidence: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return a mark where outputs are bound anew in each call, which takes some microseconds of it.
+
+    Args:
+        evidence: as in the record.
+    """
+    names = (evidence or {}).get("rebound") or ()
+    if not names:
+        return ()
+    listed, plural = ", ".join(f"'{name}'" for name in names), len(names) > 1
+    what = f"outputs {listed} have" if plural else f"output {listed} has"
+    return (f"{what} a shape that the file does not tell, and {'are' if plural else 'is'} bound anew in each call",)
+
+
 def _elsewhere(placement: Mapping[str, Any] | None) -> list[tuple[str, float, str]]:
     if placement is None:
         return []

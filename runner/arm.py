@@ -21,7 +21,9 @@ from ortbench.runner.team import Team
 from ortbench.runner.topology import Place, places_for
 
 # What has no column of its own in the record.
-_OTHER_EVIDENCE = ("precision", "emulated", "gradients", "convolution_search", "layout", "artifact_sha256", "sessions")
+_OTHER_EVIDENCE = (
+    *("precision", "emulated", "gradients", "convolution_search", "layout", "artifact_sha256", "sessions", "rebound"),
+)
 
 
 @dataclass(frozen=True)

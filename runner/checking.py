@@ -34,7 +34,7 @@ def check_batches(
         clock: seconds.
     """
     began = clock()
-    agreement = Agreement(request.reference, tolerance)
+    agreement = Agreement(request.reference, tolerance, source.facts)
     for index, path in enumerate(request.batches):
         if index and clock() - began > request.limit_s:
             break

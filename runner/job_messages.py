@@ -66,9 +66,14 @@ class MakeReference(Message):
 
 
 class ReferenceMade(Message):
-    """The outputs of so many batches are there."""
+    """The outputs of so many batches are there.
+
+    Attributes:
+        random: the model gave other outputs when it was run again.
+    """
 
     count: int
+    random: bool = False
 
 
 class Inspect(Message):

@@ -95,6 +95,8 @@ class Reference:
         self.label = label
         self._source = source
         self._broken: str | None = None
+        # The model was seen to give other outputs when it was run again.
+        self.random = False
         self._folder = tempfile.TemporaryDirectory(prefix="ortbench-reference-")
         engine = resolve_engine(parse_engine(label))
         cpus = self._cpus = allowed_cpus()
@@ -208,6 +210,7 @@ class Reference:
             self._broken = f"The model cannot be run at batch size {request.batch_size}: {error}"
             raise ModelError(self._broken) from error
         self._worker.park()
+        self.random = self.random or made.random
         return made.count
 
     def __enter__(self) -> Self:

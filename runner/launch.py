@@ -258,8 +258,11 @@ class Launch:
 
     def _objection(self, arm: Arm, prepared: protocol.Prepared, place: Place) -> str | None:
         """Say why an instance is not what it should be; None where it is."""
+        request = arm.plan.request
+        # Of a file that is in the lane as its maker made it nothing is asked but that it runs.
+        lane = "fp32" if request.precision in request.source.facts.lanes else request.precision
         fallback = fallback_reason(prepared.evidence, allowed=arm.plan.allow_fallback) or lane_contradiction(
-            arm.plan.request.precision, prepared.evidence
+            lane, prepared.evidence
         )
         wrong = f"parity failed: {prepared.parity.reason}" if prepared.parity.ok is False else None
         unfair = refusal(arm.record(self.number, "", "ok", None, prepared), place.threads, arm.plan.artifact_sha256)

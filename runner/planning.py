@@ -125,7 +125,7 @@ class StudyPlan:
     @property
     def exports(self) -> tuple[str, ...]:
         """Those of them that must be exported or converted before anything can run."""
-        own = ("fp32",) if self.source.path is not None else ()
+        own = ("fp32", *self.source.facts.lanes) if self.source.path is not None else ()
         return tuple(precision for precision in self.artifact_precisions if precision not in own)
 
     @property
@@ -300,7 +300,7 @@ def _axis(name: str, values: Sequence[str], plain: str) -> str:
 
 def _weights(source: ModelSource) -> str:
     if source.path is not None:
-        return source.path
+        return source.path + (f", {source.facts.made} as made" if source.facts.made else "")
     return f"{source.weights} weights" if source.weights in ("random", "pretrained") else source.weights
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from ortbench.errors import OrtbenchError
 from ortbench.models.agreement import WANTED_INPUTS
+from ortbench.models.file_facts import file_notes
 from ortbench.models.special_values import describe
 from ortbench.results.agreement import fully_checked
 from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell
@@ -62,8 +63,9 @@ class Checks:
         return [follow for record in records for follow in self._follow_up(launch, cell, record)]
 
     def _checked(self, cell: PlannedCell, key: ArmKey) -> bool:
-        # The twin runs the very thing that its own engine's arm is checked for.
-        if key.twin or not self._study.plan.engine(key.engine).entry.computes:
+        # The twin runs the very thing that its own engine's arm is checked for; random outputs are not checked at all.
+        random = self._study.reference is not None and self._study.reference.random
+        if random or key.twin or not self._study.plan.engine(key.engine).entry.computes:
             return True
         ids = {other.key.id for other in self._group(cell)}
         return fully_checked(self._study.record.launches, ids, key)
@@ -131,4 +133,5 @@ def inspect_model(study: Study, batch_size: int) -> None:
             notes = [note for what, values in pairs if values and (note := describe(what, values))]
             study.special_values = msgspec.to_builtins(found)
             study.special_values.pop("type", None)
+    notes += file_notes(study.plan.source.facts, random=study.reference.random)
     study.run = msgspec.structs.replace(study.run, notes=(*study.run.notes, *notes))

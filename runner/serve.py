@@ -7,11 +7,9 @@ import importlib
 import platform
 import time
 import traceback
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-import numpy as np
 
 from ortbench.engines.base import Engine, Evidence, LoadRequest
 from ortbench.engines.lanes import with_lane
@@ -19,12 +17,11 @@ from ortbench.engines.registry import find_engine
 from ortbench.errors import OrtbenchError
 from ortbench.export.exporter import export_model
 from ortbench.models.inputs import make_inputs
-from ortbench.models.npz import write_named
 from ortbench.models.parity import Parity, Tolerance, compare_outputs, tolerance_for
 from ortbench.runner import job_messages, protocol
 from ortbench.runner.bisecting import bisect
 from ortbench.runner.busy import BusyThreads
-from ortbench.runner.checking import check_batches, expected_outputs, run_batch
+from ortbench.runner.checking import check_batches, expected_outputs
 from ortbench.runner.counting import count_work
 from ortbench.runner.gpu import own_memory_mib
 from ortbench.runner.images import preprocess
@@ -34,6 +31,7 @@ from ortbench.runner.machine import affinity_of_threads, count_threads, loaded_a
 from ortbench.runner.meeting import Meeting
 from ortbench.runner.peaks import measure_peaks
 from ortbench.runner.pss import LargestPss
+from ortbench.runner.reference_making import ReferenceMaker
 from ortbench.runner.sentinel import time_sentinel
 from ortbench.runner.timing import time_calls, warm_up, warm_up_again
 from ortbench.runner.usage import peak_memory_mib, timed_slice
@@ -131,6 +129,7 @@ class EngineHost:
 
     engine: Engine
     meeting: Meeting | None = None
+    _maker: ReferenceMaker | None = None
     _request: LoadRequest
 
     def load(self, name: str, request: LoadRequest) -> protocol.Loaded:
@@ -160,14 +159,9 @@ class EngineHost:
 
     def make_reference(self, request: job_messages.MakeReference) -> job_messages.ReferenceMade:
         """Run batches and save what came out."""
-        began, count = time.perf_counter(), 0
-        for count, path in enumerate(request.paths):
-            if count and time.perf_counter() - began > request.limit_s:
-                return job_messages.ReferenceMade(count=count)
-            run_batch(self.engine, self._request.source, request.batch_size, request.first + count)
-            arrays = {name: np.asarray(array) for name, array in (self.engine.outputs() or {}).items()}
-            write_named(Path(path), arrays)
-        return job_messages.ReferenceMade(count=count + 1)
+        if self._maker is None:
+            self._maker = ReferenceMaker(self.engine, self._request)
+        return self._maker.make(request)
 
     def try_call(self, request: protocol.Try) -> protocol.Tried:
         """Bind a batch and time one call, or a second where the first was short."""
@@ -233,7 +227,7 @@ class EngineHost:
 
     @property
     def _tolerance(self) -> Tolerance:
-        return tolerance_for(self._request.precision)
+        return tolerance_for(self._request.precision, self._request.source.facts.made)
 
     def _parity(self, request: protocol.Prepare) -> Parity:
         outputs = self.engine.outputs()
@@ -242,7 +236,10 @@ class EngineHost:
         if request.reference_path is None:
             return Parity(ok=None, reference=request.reference, reason="there is no reference")
         expected = expected_outputs(request.reference_path, self._request.source, request.part)
-        parity = compare_outputs(outputs, expected, request.reference, self._tolerance)
+        facts = self._request.source.facts
+        parity = compare_outputs(outputs, expected, request.reference, self._tolerance, facts)
+        if parity.ok is None:
+            return parity
         return msgspec.structs.replace(parity, inputs=request.batch_size, failed_batch=None if parity.ok else 0)
 
 

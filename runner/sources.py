@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from ortbench.errors import ModelError, UsageError
+from ortbench.export.facts import read_facts
 from ortbench.export.onnx_file import read_signature
 from ortbench.models.catalog import CATALOG, find_model
 from ortbench.models.files import file_sha256
@@ -128,6 +129,7 @@ def resolve_model(model: str, weights: str | None, seed: int, options: InputOpti
         inputs=declared,
         outputs=outputs,
         inputs_file=inputs_file,
+        facts=read_facts(path),
     )
     return _settle(source, options)
 

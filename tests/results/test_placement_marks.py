@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ortbench.results.placement_marks import placement_marks
+from ortbench.results.placement_marks import binding_marks, placement_marks
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,19 @@ from ortbench.results.placement_marks import placement_marks
 )
 def test_what_ran_elsewhere_is_marked(placement: dict[str, Any] | None, marks: tuple[str, ...]) -> None:
     assert placement_marks(placement) == marks
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        (None, ()),
+        ({"rebound": []}, ()),
+        ({"rebound": ["y"]}, ("output 'y' has a shape that the file does not tell, and is bound anew in each call",)),
+        (
+            {"rebound": ["y", "z"]},
+            ("outputs 'y', 'z' have a shape that the file does not tell, and are bound anew in each call",),
+        ),
+    ],
+)
+def test_outputs_that_are_bound_anew_are_told(evidence: dict[str, object] | None, expected: tuple[str, ...]) -> None:
+    assert binding_marks(evidence) == expected
