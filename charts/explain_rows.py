@@ -25,6 +25,8 @@ _REASONS = 3
 # A sum further than this from the call says more about the profiler than about the engine.
 _TRUSTED_SHARE = (0.5, 1.5)
 FUSED = "A fused operator counts in the class that does most of its work."
+# Where the study's latency is further from the profile's call than by this factor, they are not of the same thing.
+_SAME_CALL = 1.5
 PROFILERS = "Profilers take time themselves, most where operators are short, so a sum may exceed its call."
 
 
@@ -91,7 +93,7 @@ def operator_grid(explanation: Explanation) -> Grid:
 
 def sentences(explanation: Explanation) -> list[str]:
     """Return what the tables say, how far to trust them, and what could not be profiled."""
-    lines = list(_differences(explanation)) + list(_coverage(explanation))
+    lines = [*_differences(explanation), *_contradictions(explanation), *_coverage(explanation)]
     if explanation.profiled:
         lines += [f"{FUSED} {PROFILERS}"]
     for engine in explanation.engines:
@@ -112,10 +114,38 @@ def _differences(explanation: Explanation) -> Iterator[str]:
     for index, name in enumerate(names):
         parts = sorted(((row.ms[index] - row.ms[base], row.kind) for row in rows), key=lambda part: -abs(part[0]))
         total = sum(part for part, _ in parts)
-        if index != base and total:
+        both = (explanation.profiled[index], explanation.profiled[base])
+        if index != base and total and not any(map(contradiction, both)):
             listed = ", ".join(f"{kind} {_signed(part)}" for part, kind in parts[:_REASONS] if part)
             direction = "less" if total < 0 else "more"
             yield f"{name} takes {format_significant(abs(total))} ms {direction} than {names[base]} in a call: {listed}"
+
+
+def contradiction(engine: EngineExplanation) -> float | None:
+    """Return how many times longer a call took beside the profile than in the study; below 1 it was shorter.
+
+    None where they agree, or one of them is missing.
+    """
+    call_ms = engine.profile.call_ms if engine.profile else None
+    if not call_ms or not engine.latency_ms:
+        return None
+    factor = call_ms / engine.latency_ms
+    return None if 1 / _SAME_CALL <= factor <= _SAME_CALL else factor
+
+
+def _contradictions(explanation: Explanation) -> Iterator[str]:
+    """Say where a profile is of other calls than the study's, so that its times say nothing of the study's."""
+    for engine in explanation.profiled:
+        factor = contradiction(engine)
+        if factor is None or engine.profile is None:
+            continue
+        times, how = (factor, "longer") if factor > 1 else (1 / factor, "shorter")
+        profiled, studied = (format_significant(ms or 0.0) for ms in (engine.profile.call_ms, engine.latency_ms))
+        yield (
+            f"{engine.engine}: this profile contradicts the study: beside it a call took {profiled} ms, and "
+            f"{studied} ms in the study, so {format_significant(times, 2)} times {how}. The shares of operators may hold; the "
+            "times do not, and no difference is told. Profile the cell again when the machine is quieter"
+        )
 
 
 def _coverage(explanation: Explanation) -> Iterator[str]:

@@ -66,6 +66,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """Offer what there is, also to who has not imported it yet."""
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for, when it is asked for."""
     if name not in __all__:

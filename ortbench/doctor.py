@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from ortbench.results.trust import DISTRUST
 from ortbench.runner.fitness import Finding, assess
 from ortbench.runner.reading import read_machine
 from ortbench.runner.study import Observer
+from ortbench.units import format_overrun, parse_duration
 
 # A machine that cannot tell 5 % is of no use for comparing engines.
 WANTED_RESOLUTION = 0.05
@@ -33,6 +35,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         resolution: the smallest difference that the study could show, as a fraction; None where it gave no interval.
         twin: the ratio of one engine to itself, and its interval.
         fit: whether the machine resolves 5 %, and an engine does not differ from itself.
+        max_time_s: that the study was given.
         doubt: why verdicts of studies on this machine would be withheld; None where they would not.
     """
 
@@ -44,6 +47,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     drift: float | None
     fit: bool
     doubt: str | None = None
+    max_time_s: float | None = None
 
 
 def examine(max_time: str, observer: Observer) -> Diagnosis:
@@ -71,7 +75,10 @@ def examine(max_time: str, observer: Observer) -> Diagnosis:
         raise KeyboardInterrupt
     if bad := [arm for cell in comparison.summary.cells for arm in cell.arms if arm.status != "ok"]:
         raise ArmError(f"The study of ONNX Runtime against itself could not be made: {bad[0].reason}")
-    return diagnose(tuple(findings), comparison.summary, comparison.run.time_s["total"])
+    return msgspec.structs.replace(
+        diagnose(tuple(findings), comparison.summary, comparison.run.time_s["total"]),
+        max_time_s=parse_duration(max_time, "--max-time"),
+    )
 
 
 def diagnose(findings: tuple[Finding, ...], summary: Summary, seconds: float) -> Diagnosis:
@@ -120,7 +127,8 @@ def _verdict(diagnosis: Diagnosis) -> list[str]:
             "This machine is not fit to compare engines: one engine differs from itself by more than chance explains.",
             "Studies here would withhold their verdicts. Mend what is poor above, or measure when it is quieter.",
         ]
-    told = f"differences of {diagnosis.resolution:.1%} and more in {diagnosis.seconds:.0f} s"
+    over = format_overrun(diagnosis.seconds, diagnosis.max_time_s or math.inf)
+    told = f"{_finest(diagnosis.resolution)} in {diagnosis.seconds:.0f} s" + (f" ({over})" if over else "")
     return [
         f"ONNX Runtime against itself reads {ratio:.4f}x [{low:.4f}, {high:.4f}].",
         f"This machine tells {told}."
@@ -128,6 +136,13 @@ def _verdict(diagnosis: Diagnosis) -> list[str]:
         else f"This machine tells only {told}: not fit to compare engines, which takes "
         f"{WANTED_RESOLUTION:.0%}. Mend what is poor above, or measure when it is quieter.",
     ]
+
+
+def _finest(resolution: float) -> str:
+    """Word the smallest difference that can be told: in per cent, and as a factor where these say little."""
+    if resolution < 1:
+        return f"differences of {resolution:.1%} and more"
+    return f"engines apart that differ {1 + resolution:.1f} times or more"
 
 
 def _write_model(path: Path) -> None:

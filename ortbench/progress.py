@@ -6,7 +6,8 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Group
+import msgspec
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from ortbench.charts.console import answer_console, print_line
 from ortbench.charts.table import build_table
 from ortbench.results.schema import ArmKey, RoundRecord
 from ortbench.results.summary import Summary, arm_label
-from ortbench.units import format_clock, format_significant
+from ortbench.units import format_clock, format_overrun, format_significant
 
 # Drawing takes some milliseconds in which nothing is measured, and more the longer the record is.
 _REDRAW_S = 1.0
@@ -81,9 +82,10 @@ class Progress:
         if now - self._last < self._pause_s:
             return
         self._last = now
-        clock = f"{format_clock(study.elapsed_s())} of at most {format_clock(self._max_time_s)}"
-        head = Text(f"{clock} · {study.phase}", style="dim")
-        live.update(Group(head, build_table(study.summary())) if study.rounds else head, refresh=True)
+        clock = clock_line(study.elapsed_s(), self._max_time_s)
+        head = Text(f"{clock} · {study.phase}", style="dim", no_wrap=True, overflow="ellipsis")
+        shown = fitting_table(study.summary(), study.rounds[-1].cell, self._console) if study.rounds else None
+        live.update(Group(head, shown) if shown else head, refresh=True)
         self._pause_s = max(_REDRAW_S, (time.monotonic() - now) / _REDRAW_SHARE)
 
     def _line(self, study: Watched) -> None:
@@ -96,6 +98,28 @@ class Progress:
         self._last = now
         self.say(f"{format_clock(study.elapsed_s()):>6} · {provisional_line(study.summary(), cell_id)}")
         self._pause_s = (time.monotonic() - now) / _REDRAW_SHARE
+
+
+def clock_line(elapsed_s: float, max_time_s: float) -> str:
+    """Say how much of the time has gone, or by how much it was overrun."""
+    gone, over = format_clock(elapsed_s), format_overrun(elapsed_s, max_time_s)
+    return f"{gone}, {over}" if over else f"{gone} of at most {format_clock(max_time_s)}"
+
+
+def fitting_table(summary: Summary, cell_id: str, console: Console) -> RenderableType:
+    """Return as many cells as fit on the screen, the one that is measured and those before it; else its line.
+
+    A live display as high as the screen scrolls, and what has scrolled away cannot be drawn over: it stays.
+    """
+    last = next(place for place, cell in enumerate(summary.cells) if cell.key.id == cell_id)
+    # The line above the table, the cursor's below it, and one for what is said in between.
+    height = console.size.height - 3
+    for first in range(last + 1):
+        cells = summary.cells if first == 0 else summary.cells[first : last + 1]
+        table = build_table(msgspec.structs.replace(summary, cells=cells))
+        if len(console.render_lines(table)) <= height:
+            return table
+    return Text(provisional_line(summary, cell_id), no_wrap=True, overflow="ellipsis")
 
 
 def provisional_line(summary: Summary, cell_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from ortbench.results.schema import Run
 from ortbench.results.study import Results, load_results
 from ortbench.runner.planning import Settings
 from ortbench.streams import answer_folder, answer_json, answer_lines, say
-from ortbench.units import format_seconds
+from ortbench.units import format_overrun, format_seconds
 
 DONE, INCOMPLETE, INTERRUPTED = 0, 3, 130
 
@@ -116,8 +117,10 @@ def time_line(run: Run) -> str:
     running = inside - finals_inside + waiting + lead_in
     share, parent = (inside / total if total else 0.0), (cpu / running if running else 0.0)
     roofs = f"; the machine's roofs took {format_seconds(run.time_s['roofs'])} more" if "roofs" in run.time_s else ""
+    over = format_overrun(total, run.settings.get("max_time_s") or math.inf)
+    overrun = f"{over}, " if over else ""
     return (
-        f"time: {format_seconds(total)}, {share:.0%} of it inside counted calls ({worded}); "
+        f"time: {format_seconds(total)}, {overrun}{share:.0%} of it inside counted calls ({worded}); "
         f"ortbench itself used {parent:.1%} of a CPU while engines ran{roofs}"
     )
 

@@ -72,7 +72,8 @@ def parse_counts(text: str, option: str) -> list[int]:
 
 
 def format_seconds(seconds: float) -> str:
-    """Word a span for people: `0.4 s`, `45 s`, `5 min`, `1 h 5 min`."""
+    """Word a span for people: `0.4 s`, `45 s`, `5 min`, `1 h 5 min`; nothing is left of one below 0."""
+    seconds = max(0.0, seconds)
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:
@@ -84,10 +85,16 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """Write a span as a clock does: `0:07`, `12:30`, `1:02:03`."""
-    minutes, rest = divmod(int(seconds), 60)
+    """Write a span as a clock does: `0:07`, `12:30`, `1:02:03`; nothing is left of one below 0."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_overrun(seconds: float, limit_s: float) -> str:
+    """Say by how much a time is over its limit: `11 s over --max-time (20 s)`; empty up to a second over it."""
+    over_s = seconds - limit_s
+    return f"{format_seconds(over_s)} over --max-time ({format_seconds(limit_s)})" if over_s > 1 else ""
 
 
 def format_significant(value: float, digits: int = 3) -> str:

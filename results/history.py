@@ -138,13 +138,18 @@ def make_history(stored: Sequence[StoredRun], batch_size: int | None = None, thr
     ordered = sorted(stored, key=lambda one: one.created)
     newest = ordered[-1]
     cell = choose_cell([one.summary for one in stored], batch_size, threads)
+    engines = tuple(dict.fromkeys(engine for one in ordered for engine in one.run.engines))
+    runs = tuple(_history_run(one, newest.run, cell) for one in ordered)
     return History(
         model=newest.run.model,
         baseline=newest.run.baseline,
         cell=cell,
-        engines=tuple(dict.fromkeys(engine for one in ordered for engine in one.run.engines)),
-        runs=tuple(_history_run(one, newest.run, cell) for one in ordered),
-        notes=tuple(note for one in ordered for note in _notes(one, newest.run)),
+        engines=engines,
+        runs=runs,
+        notes=(
+            *_undrawn(newest.run.baseline, engines, runs),
+            *(note for one in ordered for note in _notes(one, newest.run)),
+        ),
     )
 
 
@@ -222,6 +227,16 @@ def _figures(cell: CellSummary, arm: ArmSummary, baseline: str) -> Figures:
         speedup=speedup.ratio if speedup else None,
         speedup_ci95=speedup.ci95 if speedup else None,
     )
+
+
+def _undrawn(baseline: str, engines: Sequence[str], runs: Sequence[HistoryRun]) -> Iterator[str]:
+    """Say of which engines there is no chart, and why: charts are of speedups over the baseline."""
+    if set(engines) == {baseline}:
+        yield f"no chart: charts are of speedups, and {baseline} alone was measured. Its latencies are in the table"
+        return
+    drawn = {one.engine for run in runs for one in run.figures if one.speedup is not None}
+    if missing := [engine for engine in engines if engine not in drawn and engine != baseline]:
+        yield f"no chart of {', '.join(missing)}: no run has a speedup over {baseline} of it in this cell"
 
 
 def _notes(one: StoredRun, newest: Run) -> Iterator[str]:

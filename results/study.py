@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """A study's answer and its record.
 
@@ -34,6 +34,14 @@ class Results:
     run: Run | None = None
     rounds: tuple[RoundRecord, ...] = ()
     launches: tuple[LaunchRecord, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what it is of in a line: a record has megabytes."""
+        launches = {line.launch for line in self.rounds}
+        return (
+            f"Results(path={str(self.path)!r}, model={self.summary.model!r}, engines={list(self.summary.engines)}, "
+            f"cells={len(self.summary.cells)}, launches={len(launches)}, slices={len(self.rounds)})"
+        )
 
     def frame(self) -> pd.DataFrame:
         """Return one row per cell and arm, twins left out, with the columns of results.csv."""

@@ -20,11 +20,11 @@ from ortbench.engines.environment import Wheels
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineUnavailable
 from ortbench.export.cache import ENVIRONMENT_FILE, EnvironmentManifest, environments_root, make_cache_folder
+from ortbench.runner.complaints import complaint_in
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
 from ortbench.runner.own_package import own_package, put_in_place
 
 _TIMEOUT_S = 1800.0
-_MOST_TOLD = 600
 _BIN, _SUFFIX = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
 
@@ -157,8 +157,6 @@ def _complaint(command: list[str], folder: Path) -> str | None:
         return str(error)
     if ended.returncode == 0:
         return None
-    said = " ".join(ended.stdout.decode(errors="replace").split())
-    return (
-        said.removeprefix("error: ")[-_MOST_TOLD:].rstrip(".")
-        or f"{Path(command[0]).name} exited with status {ended.returncode}"
+    return complaint_in(ended.stdout.decode(errors="replace")) or (
+        f"{Path(command[0]).name} exited with status {ended.returncode}"
     )

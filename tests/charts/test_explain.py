@@ -157,3 +157,18 @@ def test_where_nothing_ran_there_is_no_table() -> None:
     text = printed(msgspec.structs.replace(WHOLE, engines=(skipped,)))
     assert "what ran" not in text
     assert "torch skipped: there was no time" in text
+
+
+def test_a_profile_that_contradicts_the_study_says_so_and_tells_no_difference() -> None:
+    slow = msgspec.structs.replace(ORT, latency_ms=0.0111)
+    told = sentences(msgspec.structs.replace(WHOLE, engines=(TORCH, slow)))
+    assert not any(" in a call:" in line for line in told)
+    [note] = [line for line in told if "contradicts" in line]
+    assert note.startswith(
+        "ort:cuda: this profile contradicts the study: beside it a call took 5.00 ms, and 0.0111 ms in the study, "
+        "so 450 times longer."
+    )
+    quick = msgspec.structs.replace(TORCH, latency_ms=20.0)
+    assert any("2.0 times shorter" in line for line in sentences(msgspec.structs.replace(WHOLE, engines=(quick, ORT))))
+    assert not any("contradicts" in line for line in sentences(WHOLE))
+    assert any(" in a call:" in line for line in sentences(WHOLE))

@@ -53,6 +53,14 @@ def test_a_machine_that_is_not_fit_is_told_what_to_do() -> None:
     )
 
 
+def test_a_study_that_took_longer_than_it_was_given_says_so_and_a_factor_is_no_percentage() -> None:
+    diagnosis = msgspec.structs.replace(diagnose((), summary(1.5), 20.2), max_time_s=10.0)
+    assert advice_lines(diagnosis)[-1].startswith(
+        "This machine tells only engines apart that differ 2.5 times or more in 20 s (10 s over --max-time (10 s)): "
+        "not fit"
+    )
+
+
 def test_a_machine_on_which_an_engine_differs_from_itself_is_not_fit_however_narrow_the_interval() -> None:
     note = f"{DISTRUST} it reads 1.02x in 6 launches, which chance does not explain"
     diagnosis = diagnose((), msgspec.structs.replace(summary(0.04), notes=("something else", note)), 30.0)

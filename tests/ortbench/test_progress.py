@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from ortbench.progress import Progress, provisional_line
+from ortbench.progress import Progress, clock_line, fitting_table, provisional_line
 from ortbench.results.derive import summarize
-from ortbench.results.schema import ArmKey, RoundRecord
+from ortbench.results.schema import ArmKey, CellKey, RoundRecord
 from ortbench.results.summary import Summary
-from tests.results.factory import make_launches, make_rounds, make_run
+from tests.results.factory import make_launches, make_results, make_rounds, make_run
 
 ROUNDS = make_rounds({"torch": [[80]], "ort": [[40]]})
 
@@ -67,3 +68,22 @@ def test_a_terminal_shows_the_table_so_far(monkeypatch: pytest.MonkeyPatch, caps
     shown = capsys.readouterr().err
     assert "1:05 of at most 5:00 · launch 1: measuring" in shown
     assert "2.00x" in shown
+
+
+def test_the_clock_says_by_how_much_the_time_is_overrun() -> None:
+    assert clock_line(19.0, 20.0) == "0:19 of at most 0:20"
+    assert clock_line(31.0, 20.0) == "0:31, 11 s over --max-time (20 s)"
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 4, 8, 16, 32, 64, 128), (1,)])
+def test_the_table_fits_on_the_screen_and_shows_what_is_measured(sizes: tuple[int, ...]) -> None:
+    summary = make_results([CellKey(model="m", batch_size=size, threads=2) for size in sizes]).summary
+    for height in (6, 24, 100):
+        console = Console(file=io.StringIO(), width=80, height=height)
+        lines = console.render_lines(fitting_table(summary, f"b{sizes[-1]}-t2", console))
+        assert len(lines) <= height - 3
+        shown = "".join(segment.text for line in lines for segment in line)
+        assert f"{sizes[-1]}" in shown
+        assert "1.9" in shown, "the figures of the cell that is measured"
+    # Where there is room for all cells, all are shown.
+    assert len(lines) > 4 * len(sizes)

@@ -11,6 +11,8 @@ import pytest
 
 import ortbench
 from ortbench.export.artifact import Artifact
+from ortbench.results.schema import CellKey
+from tests.results.factory import make_results
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,3 +90,16 @@ def test_the_example_in_the_documentation_runs(tmp_path: Path) -> None:
     assert "ort/torch >= 0.5" in finished.stdout
     assert f"report: {tmp_path / 'out' / 'report.html'}" in finished.stdout
     assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["command"] == ["ortbench.compare"]
+
+
+def test_a_bare_result_is_shown_in_a_line() -> None:
+    results = make_results([CellKey(model="m", batch_size=size, threads=2) for size in (1, 4)])
+    assert repr(results) == (
+        "Results(path='results', model='m', engines=['torch', 'ort'], cells=2, launches=3, slices=72)"
+    )
+
+
+def test_completion_offers_what_there_is() -> None:
+    assert set(ortbench.__all__) < set(dir(ortbench))
+    assert "import_module" not in dir(ortbench)
+    assert all(hasattr(ortbench, name) for name in dir(ortbench))

@@ -8,6 +8,7 @@ from ortbench.errors import UsageError
 from ortbench.units import (
     format_bytes,
     format_clock,
+    format_overrun,
     format_seconds,
     format_significant,
     parse_counts,
@@ -102,3 +103,12 @@ def test_sizes_are_binary() -> None:
         "97.5 MiB",
         "5120.0 GiB",
     ]
+
+
+def test_nothing_is_left_of_a_span_below_zero() -> None:
+    assert (format_seconds(-7.0), format_clock(-7.0)) == ("0.0 s", "0:00")
+
+
+def test_an_overrun_is_told_from_a_second_on() -> None:
+    assert format_overrun(31, 20) == "11 s over --max-time (20 s)"
+    assert format_overrun(20.9, 20) == format_overrun(3, 20) == ""

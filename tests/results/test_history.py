@@ -177,3 +177,17 @@ def test_the_document_is_read_back_as_it_was() -> None:
     random.Random(0).shuffle(runs)
     history = make_history(runs)
     assert msgspec.json.decode(msgspec.json.encode(history), type=History) == history
+
+
+def test_where_nothing_is_drawn_the_reason_is_said() -> None:
+    alone = make_run(["ort"])
+    rounds, launches = make_rounds({"ort": [[40.0]] * 3}), make_launches(["ort"], 3)
+    one = StoredRun(Path("run"), alone, summarize(alone, rounds, launches))
+    assert make_history([one]).notes[0] == (
+        "no chart: charts are of speedups, and ort alone was measured. Its latencies are in the table"
+    )
+    unmeasured = stored(3, engines=("torch", "ort", "openvino"))
+    assert make_history([unmeasured]).notes[0] == (
+        "no chart of openvino: no run has a speedup over torch of it in this cell"
+    )
+    assert not any(note.startswith("no chart") for note in make_history([stored(1)]).notes)
