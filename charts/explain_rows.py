@@ -141,10 +141,11 @@ def _contradictions(explanation: Explanation) -> Iterator[str]:
             continue
         times, how = (factor, "longer") if factor > 1 else (1 / factor, "shorter")
         profiled, studied = (format_significant(ms or 0.0) for ms in (engine.profile.call_ms, engine.latency_ms))
+        apart = f"{format_significant(times, 2)} times {how}"
         yield (
-            f"{engine.engine}: this profile contradicts the study: beside it a call took {profiled} ms, and "
-            f"{studied} ms in the study, so {format_significant(times, 2)} times {how}. The shares of operators may hold; the "
-            "times do not, and no difference is told. Profile the cell again when the machine is quieter"
+            f"{engine.engine}: this profile contradicts the study: beside it a call took {profiled} ms, and {studied} "
+            f"ms in the study, so {apart}. The shares of operators may hold; the times do not, and no difference is "
+            "told. Profile the cell again when the machine is quieter"
         )
 
 

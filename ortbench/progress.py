@@ -114,8 +114,7 @@ def fitting_table(summary: Summary, cell_id: str, console: Console) -> Renderabl
     last = next(place for place, cell in enumerate(summary.cells) if cell.key.id == cell_id)
     # The line above the table, the cursor's below it, and one for what is said in between.
     height = console.size.height - 3
-    for first in range(last + 1):
-        cells = summary.cells if first == 0 else summary.cells[first : last + 1]
+    for cells in (summary.cells, *(summary.cells[first : last + 1] for first in range(last + 1))):
         table = build_table(msgspec.structs.replace(summary, cells=cells))
         if len(console.render_lines(table)) <= height:
             return table

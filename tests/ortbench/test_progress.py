@@ -79,6 +79,10 @@ def test_the_clock_says_by_how_much_the_time_is_overrun() -> None:
 def test_the_table_fits_on_the_screen_and_shows_what_is_measured(sizes: tuple[int, ...]) -> None:
     summary = make_results([CellKey(model="m", batch_size=size, threads=2) for size in sizes]).summary
     for height in (6, 24, 100):
+        first = Console(file=io.StringIO(), width=80, height=height)
+        lines = first.render_lines(fitting_table(summary, "b1-t2", first))
+        assert len(lines) <= height - 3
+        assert height < 20 or len(lines) > 4, "the first cell's table, whatever is planned after it"
         console = Console(file=io.StringIO(), width=80, height=height)
         lines = console.render_lines(fitting_table(summary, f"b{sizes[-1]}-t2", console))
         assert len(lines) <= height - 3
