@@ -22,7 +22,7 @@ from ortbench.engines.helper_thread import HelperThread
 from ortbench.engines.ort import OrtEngine
 from ortbench.engines.ort_options import one_session
 from ortbench.errors import ArmError, ArmInvalid
-from ortbench.models.inputs import batch_axis, indivisible, parts_of, take_part
+from ortbench.models.inputs import indivisible, parts_of, possible_batch_axes, take_part
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, ModelSource
 
 _TASKS = Path("/proc/self/task")
@@ -202,10 +202,22 @@ def check_undivided(source: ModelSource, parts: Sequence[Arrays], items: Sequenc
 
 
 def _common_axis(source: ModelSource, name: str, parts: Sequence[Arrays], items: Sequence[int]) -> int | None:
-    """Return the axis of an output that is the batch in every part; None where there is none."""
+    """Return the axis of an output that is the batch in every part; None where there is none.
+
+    Raises:
+        ArmError: several axes may be.
+    """
     declared = next((spec.shape for spec in source.outputs if spec.name == name), (UNKNOWN_RANK,))
-    axes = {batch_axis(declared, np.shape(part[name]), count) for part, count in zip(parts, items, strict=True)}
-    return axes.pop() if len(axes) == 1 else None
+    parts_axes = [
+        set(possible_batch_axes(declared, np.shape(part[name]), count))
+        for part, count in zip(parts, items, strict=True)
+    ]
+    axes = set.intersection(*parts_axes)
+    if len(axes) > 1:
+        raise ArmError(
+            f"a batch cannot be divided: which axis of the output '{name}' is the batch cannot be told at this size"
+        )
+    return axes.pop() if axes else None
 
 
 def own_cpus() -> list[int]:

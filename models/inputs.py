@@ -73,18 +73,26 @@ def parts_of(items: Sequence[int]) -> list[Part]:
 
 
 def batch_axis(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> int | None:
-    """Return which axis of an array is the batch; None where none is.
+    """Return which axis of an array is the batch, the first of those that may be; None where none is.
 
     Args:
         declared: its shape in the model.
         shape: its shape.
-        batch_size: where the first axis has no name of its own and is as long as this, it is the batch.
+        batch_size: where an axis has no name of its own and is as long as this, it may be the batch.
     """
+    return next(iter(possible_batch_axes(declared, shape, batch_size)), None)
+
+
+def possible_batch_axes(declared: tuple[int | str, ...], shape: tuple[int, ...], batch_size: int) -> list[int]:
+    """Return which axes of an array may be the batch: the one that is called so, else nameless ones of that length."""
     if BATCH in declared:
-        return declared.index(BATCH)
-    first = declared[0] if declared else 0
-    is_open = isinstance(first, str) and (first == UNKNOWN_RANK or tells_nothing(first))
-    return 0 if is_open and shape[:1] == (batch_size,) else None
+        return [declared.index(BATCH)]
+    if declared == (UNKNOWN_RANK,):
+        return [0] if shape[:1] == (batch_size,) else []
+    pairs = enumerate(zip(declared, shape, strict=False))
+    return [
+        axis for axis, (name, size) in pairs if isinstance(name, str) and tells_nothing(name) and size == batch_size
+    ]
 
 
 def indivisible(source: ModelSource) -> str | None:

@@ -61,6 +61,8 @@ from ortbench.runner.study import Observer, Study
 from ortbench.safe_names import safe_name
 from ortbench.units import parse_counts, parse_duration, parse_fraction
 
+# Options of engines that divide a batch themselves.
+_DIVIDING = {"sessions", "streams"}
 DEFAULT_ENGINES = "torch,torchscript,ort"
 
 
@@ -98,11 +100,17 @@ def plan_comparison(
         values=parse_values(request.values),
         batch_axis=request.batch_axis,
         batch_sizes=FULL_BATCH_SIZES if request.full and given_batches is None else given_batches,
+        divides=max(counts.instances) > 1 or any(_DIVIDING & engine.options.keys() for engine in engines),
     )
     model = resolve_model(request.model, request.weights, request.seed, options)
     usual = LOAD_BATCH_SIZES.get(load.name, DEFAULT_BATCH_SIZES) if load else DEFAULT_BATCH_SIZES
     batch_sizes = choose_batch_sizes(
-        given_batches, model.fixed_batch, full=request.full, usual=usual, told=model.shapes.given_size
+        given_batches,
+        model.fixed_batch,
+        full=request.full,
+        usual=usual,
+        told=model.shapes.given_size,
+        first_axis=model.first_axis,
     )
     if load:
         check_load(load, batch_sizes, counts.instances)

@@ -22,6 +22,7 @@ from ortbench.models.inputs import distinct_inputs
 from ortbench.models.spec import ModelSource
 from ortbench.runner import job_messages, protocol
 from ortbench.runner.cpus import allowed_cpus
+from ortbench.runner.input_meaning import values_hint
 from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.process import Worker
 
@@ -207,7 +208,9 @@ class Reference:
             self._worker.kill()
             for path in request.paths:
                 Path(path).unlink(missing_ok=True)
-            self._broken = f"The model cannot be run at batch size {request.batch_size}: {error}"
+            hint = values_hint(self._source)
+            said = f"{str(error).rstrip(' .')}.{hint}" if hint else str(error)
+            self._broken = f"The model cannot be run at batch size {request.batch_size}: {said}"
             raise ModelError(self._broken) from error
         self._worker.park()
         self.random = self.random or made.random

@@ -216,13 +216,14 @@ def lanes_of(settings: Settings) -> tuple[str, ...]:
     return tuple(settings.precision.split(","))
 
 
-def choose_batch_sizes(
+def choose_batch_sizes(  # noqa: PLR0913 - what may decide, each given by name
     given: Sequence[int] | None,
     fixed: int | None,
     *,
     full: bool,
     usual: Sequence[int] = DEFAULT_BATCH_SIZES,
     told: int | None = None,
+    first_axis: int | None = None,
 ) -> tuple[int, ...]:
     """Return the batch sizes to measure.
 
@@ -232,6 +233,7 @@ def choose_batch_sizes(
         full: `--full` was given.
         usual: what is measured where nothing is said.
         told: what `--input-shape` gives for the batch, or None.
+        first_axis: what the file fixes every input's first axis at, or None; perhaps the batch, perhaps not.
 
     Raises:
         ModelError: the file fixes another one than was asked for.
@@ -243,13 +245,13 @@ def choose_batch_sizes(
         return tuple(given or (FULL_BATCH_SIZES if full else usual if told is None else (told,)))
     if given and list(given) != [fixed]:
         listed = ",".join(map(str, given))
-        if fixed == 1:
+        if fixed == 1 and first_axis in (1, None):
             raise ModelError(
                 f"The model leaves no batch open, so that a call is one item, but --batch-sizes asks for {listed}. "
                 "Leave the option out, or say with --batch-axis which dimension is the batch."
             )
         raise ModelError(
-            f"The model's batch size is fixed at {fixed}, but --batch-sizes asks for {listed}. "
+            f"The model's batch size is fixed at {max(fixed, first_axis or 1)}, but --batch-sizes asks for {listed}. "
             f"Leave the option out, or export the model with a dynamic batch dimension."
         )
     return (fixed,)
@@ -268,7 +270,7 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
         f"model    {settings.model} ({_weights(plan.source)}, {settings.precision}, seed {settings.seed})",
         f"engines  {', '.join(settings.engines)}; baseline {settings.baseline}",
         f"cells    {cells}: batch size {batches} x threads {threads}{more}, {arms} arms each",
-        *(input_lines(plan.source, plan.shapes, settings.batch_sizes) if plan.shapes else ()),
+        *_input_lines(plan),
         f"twin     {settings.baseline} also runs against itself at {twins}",
         f"time     up to {format_seconds(settings.max_time_s)} of measuring, less once every speedup is known within "
         f"±{settings.target * 100:g} %{_tails(plan.load)}"
@@ -288,6 +290,13 @@ def describe_plan(plan: StudyPlan, *, export_needed: bool) -> list[str]:
     if fakes:
         lines.append(f"note     {', '.join(fakes)}: a fake, its figures are no engine's")
     return lines
+
+
+def _input_lines(plan: StudyPlan) -> list[str]:
+    """Say what goes into a call, but for a catalog model as it is: `ortbench models` says what that takes."""
+    settings = plan.settings
+    usual = plan.source.path is None and not (settings.input_shapes or settings.values or settings.inputs)
+    return [] if plan.shapes is None or usual else input_lines(plan.source, plan.shapes, settings.batch_sizes)
 
 
 def _tails(load: Load | None) -> str:

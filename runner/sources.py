@@ -13,6 +13,7 @@ import numpy as np
 from ortbench.errors import ModelError, UsageError
 from ortbench.export.facts import read_facts
 from ortbench.export.onnx_file import read_signature
+from ortbench.export.output_shapes import with_inferred_outputs
 from ortbench.models.catalog import CATALOG, find_model
 from ortbench.models.files import file_sha256
 from ortbench.models.inputs import check_arrays, declared_arrays
@@ -38,6 +39,13 @@ class ResolvedModel:
         """How many items a call has where no dimension is open as the batch; None where any number goes."""
         return self.source.fixed_batch if not has_batch(self.source) else None
 
+    @property
+    def first_axis(self) -> int | None:
+        """What every input's first axis is fixed at; None where one is open, or they differ."""
+        first = {spec.shape[0] for spec in self.source.inputs if spec.shape}
+        size = first.pop() if len(first) == 1 else None
+        return size if isinstance(size, int) else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputOptions:
@@ -49,6 +57,7 @@ class InputOptions:
         values: of `--values`.
         batch_axis: of `--batch-axis`.
         batch_sizes: of `--batch-sizes`; None where it was not given.
+        divides: a batch will be divided, so that the batch of every output must be known.
     """
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -56,6 +65,7 @@ class InputOptions:
     values: Mapping[str, str] = field(default_factory=dict)
     batch_axis: str | None = None
     batch_sizes: Sequence[int] | None = None
+    divides: bool = False
 
 
 def parse_input_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
@@ -148,7 +158,7 @@ def _settle(source: ModelSource, options: InputOptions) -> ResolvedModel:
     source = msgspec.structs.replace(
         source, inputs=inputs, outputs=settled.outputs, fixed_batch=settled.batch.size or 1
     )
-    return ResolvedModel(source, settled)
+    return ResolvedModel(with_inferred_outputs(source) if options.divides else source, settled)
 
 
 def _with_values(spec: TensorSpec, values: Mapping[str, str], *, filed: bool) -> TensorSpec:

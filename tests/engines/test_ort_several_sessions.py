@@ -178,6 +178,15 @@ def test_a_nameless_output_is_joined_only_where_every_part_has_its_items() -> No
         check_undivided(source, [{"dets": np.zeros((2, 3))}, {"dets": np.zeros((5, 3))}], [2, 2])
 
 
+def test_two_nameless_axes_of_the_same_length_are_not_told_apart() -> None:
+    state = TensorSpec("state", ("?state_0", "?state_1", 8))
+    source = ModelSource(name="m", inputs=(TensorSpec("x", ("batch", 3)),), outputs=(state,))
+    joined = join_outputs(source, [{"state": np.zeros((2, 3, 8))}, {"state": np.zeros((2, 3, 8))}], [3, 3])
+    assert joined["state"].shape == (2, 6, 8)
+    with pytest.raises(ArmError, match="which axis of the output 'state' is the batch cannot be told"):
+        join_outputs(source, [{"state": np.zeros((2, 2, 8))}, {"state": np.zeros((2, 2, 8))}], [2, 2])
+
+
 def test_a_helper_works_beside_its_caller_and_passes_errors_on() -> None:
     helper, begun, go_on = HelperThread(), threading.Event(), threading.Event()
     seen: list[int] = []

@@ -153,8 +153,8 @@ def test_an_onnx_file_without_its_external_data(ortbench: CommandLine, tmp_path:
 def test_a_shape_that_nothing_determines(ortbench: CommandLine, tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", ["N", "length", 8])
     assert refused(ortbench, "compare", "--model", path) == (
-        "Input 'x' has the shape batchxlengthx8, and nothing says what length is. "
-        "Give --input-shape x=1xlengthx8 or --inputs FILE.npz."
+        "Nothing says what length is in the input 'x' (batchxlengthx8). "
+        "Give --input-shape x=1x16x8 with your own numbers, or --inputs FILE.npz."
     )
 
 
