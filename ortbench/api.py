@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,14 @@ from ortbench.export.cache import cache_note
 from ortbench.export.exporter import find_export
 from ortbench.models.precision import parse_lanes
 from ortbench.results.explanation import find_cell
-from ortbench.results.folder import EXPLAIN_FILE, check_new_folder, write_json, writing_to
+from ortbench.results.folder import (
+    EXPLAIN_FILE,
+    check_new_folder,
+    check_not_in_use,
+    holding,
+    write_json,
+    writing_to,
+)
 from ortbench.results.schema import CellKey, Run
 from ortbench.results.source import write_derived
 from ortbench.results.study import load_results
@@ -47,7 +55,7 @@ from ortbench.runner.planning import (
 )
 from ortbench.runner.proving import inspect_model
 from ortbench.runner.record import StudyRecord
-from ortbench.runner.resume import check_same_study, continued_run, read_earlier
+from ortbench.runner.resume import check_same_study, check_unchanged, continued_run, read_earlier
 from ortbench.runner.roofs import find_roofs
 from ortbench.runner.sources import (
     InputOptions,
@@ -115,6 +123,8 @@ def plan_comparison(
     if load:
         check_load(load, batch_sizes, counts.instances)
     folder = _output_folder(request, model.source.name)
+    if request.resume:
+        check_not_in_use(folder)
     before = read_earlier(folder) if request.resume else None
     if before is None:
         check_new_folder(folder)
@@ -191,6 +201,12 @@ def compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     Raises:
         OrtbenchError: the model cannot be exported or run; then nothing is written.
     """
+    before, folder = planned.before, planned.folder
+    with holding(folder, partial(check_unchanged, before, folder) if before else None):
+        return _compare(planned, observer)
+
+
+def _compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     plan, folder = planned.plan, planned.folder
     if note := cache_note():
         observer.say(note)

@@ -13,7 +13,7 @@ from ortbench.api import plan_comparison
 from ortbench.comparison import CompareRequest, PlannedComparison
 from ortbench.errors import UsageError, expected_one_of
 from ortbench.models.precision import parse_lanes
-from ortbench.results.folder import RUN_FILE, TUNING_FILE, write_json, writing_to
+from ortbench.results.folder import RUN_FILE, TUNING_FILE, holding, write_json, writing_to
 from ortbench.results.journal import Journal
 from ortbench.results.profiles import OBJECTIVES, Objective
 from ortbench.results.race import Setting
@@ -171,6 +171,11 @@ def tune(planned: PlannedTuning, say: Callable[[str], None]) -> Tuned:
     Raises:
         OrtbenchError: the model cannot be exported or run; then nothing is written.
     """
+    with holding(planned.folder):
+        return _tune(planned, say)
+
+
+def _tune(planned: PlannedTuning, say: Callable[[str], None]) -> Tuned:
     plan, folder = planned.comparison.plan, planned.folder
     race = Race(planned.settings, planned.objective, planned.bounds)
     with contest(plan, say) as (running, maker):

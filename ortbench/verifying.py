@@ -11,7 +11,7 @@ import msgspec
 from ortbench.api import plan_comparison
 from ortbench.comparison import CompareRequest, PlannedComparison
 from ortbench.errors import UsageError
-from ortbench.results.folder import RUN_FILE, VERIFICATION_FILE, read_run, write_atomically, writing_to
+from ortbench.results.folder import RUN_FILE, VERIFICATION_FILE, holding, read_run, write_atomically, writing_to
 from ortbench.results.likeness import differences_by_section
 from ortbench.results.profiles import gather_profiles
 from ortbench.results.recommendation import PlanRequest, Recommendation
@@ -108,7 +108,7 @@ def verify_plan(  # noqa: PLR0913 - what is trusted is given by name
         _keep(results, found, verification, seen)
         return verification
 
-    with contest(planned.plan, say) as (running, maker):
+    with holding(results, lambda: None), contest(planned.plan, say) as (running, maker):
         contestants = maker.make([_configuration(one, found) for one in tried])
         # After each launch, so that whatever ends this loses one at most.
         seen = repeat(running, contestants, max_time_s, say, keep)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from ortbench.errors import RecordError, ResultsError, UsageError
+from ortbench.locking import LOCK_FILE, claimed, holder
 from ortbench.results.schema import SCHEMA_VERSION, Run
 from ortbench.writing import write_whole
 
@@ -38,17 +39,52 @@ def check_new_folder(folder: Path) -> None:
         UsageError: it holds files, is a file itself, or cannot be written.
     """
     if folder.is_dir():
-        if any(folder.iterdir()):
-            what = "other results" if (folder / RUN_FILE).exists() else "files"
-            raise UsageError(
-                f"The output folder '{folder}' already holds {what}. Give an --output folder that is new or empty"
-                + (", or --resume to go on with the study in it." if (folder / RUN_FILE).exists() else ".")
-            )
+        check_not_in_use(folder)
+        _refuse_content(folder)
     elif folder.exists():
         raise UsageError(f"The output '{folder}' is a file; expected a folder that is new or empty.")
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(f"The output folder '{folder}' cannot be made: '{parent}' cannot be written.")
+
+
+def check_not_in_use(folder: Path) -> None:
+    """Refuse a folder that another process is writing to.
+
+    Raises:
+        UsageError: it is; the message names the process.
+    """
+    if user := holder(folder / LOCK_FILE):
+        raise UsageError(
+            f"The results folder '{folder}' is in use by {user}. Wait until that has ended, or give another --output."
+        )
+
+
+def _refuse_content(folder: Path) -> None:
+    if any(path.name != LOCK_FILE for path in folder.iterdir()):
+        what = "other results" if (folder / RUN_FILE).exists() else "files"
+        raise UsageError(
+            f"The output folder '{folder}' already holds {what}. Give an --output folder that is new or empty"
+            + (", or --resume to go on with the study in it." if (folder / RUN_FILE).exists() else ".")
+        )
+
+
+@contextmanager
+def holding(folder: Path, check: Callable[[], None] | None = None) -> Iterator[None]:
+    """Keep a results folder to this process while the block runs; it is made, and is gone again if nothing is written.
+
+    Args:
+        folder: to be written to.
+        check: raises where what is in it is not what was expected; without one it must be empty.
+
+    Raises:
+        UsageError: another process has it, or something is in it meanwhile.
+        RecordError: it cannot be made.
+    """
+    with ExitStack() as stack:
+        with writing_to(folder):
+            stack.enter_context(claimed(folder, check or (lambda: _refuse_content(folder))))
+        yield
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

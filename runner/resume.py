@@ -50,6 +50,18 @@ def read_earlier(folder: Path) -> EarlierPart:
     return EarlierPart(run, tuple(rounds), tuple(launches))
 
 
+def check_unchanged(before: EarlierPart, folder: Path) -> None:
+    """Refuse to go on with a study that another process went on with since it was read.
+
+    Raises:
+        UsageError: the record is longer or shorter than it was.
+        ResultsError: it cannot be read any more.
+    """
+    now = read_earlier(folder)
+    if (len(now.rounds), len(now.launches)) != (len(before.rounds), len(before.launches)):
+        raise UsageError(f"The study in '{folder}' went on meanwhile in another process. Give the command again.")
+
+
 def continued_run(now: Run, before: Run) -> Run:
     """Return run.json's content for a study that goes on: as it was begun, with a note where the commit is another."""
     notes = [note for note in before.notes if note.startswith(_OTHER_COMMIT)]
