@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ortbench.errors import DrawingError
+from ortbench.verified import read_verified, write_verified
 
 # Bytes, as the encoding of the process's own standard output may be anything.
 _PROGRAM = "import sys, vl_convert; sys.stdout.buffer.write(vl_convert.javascript_bundle(sys.argv[1]).encode())"
@@ -22,16 +23,14 @@ def vega_script(cache: Path | None = None) -> str:
         cache: a folder to keep it in, since putting it together takes a second or two.
     """
     kept = cache / f"vega-{version('vl-convert-python')}.js" if cache else None
-    if kept and kept.is_file():
-        return kept.read_text(encoding="utf-8")
+    if kept and (found := read_verified(kept)) is not None:
+        return found.decode()
     script = f"(() => {{{_bundle()}\n}})();\n"
     if kept:
         # Where it cannot be kept it is put together again at the next time.
         with contextlib.suppress(OSError):
             kept.parent.mkdir(parents=True, exist_ok=True)
-            half_made = kept.with_suffix(".part")
-            half_made.write_text(script, encoding="utf-8")
-            half_made.replace(kept)
+            write_verified(kept, script.encode())
     return script
 
 

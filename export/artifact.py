@@ -53,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         inputs, outputs: names, shapes and types, read back from the file.
         flops_per_item: floating-point operations for one item (a multiply-add counts two); None if not countable.
         parity: batch size -> agreement with eager PyTorch at export.
+        digest: of all the other fields, so that a manifest that is not as it was written is found.
     """
 
     manifest_version: int
@@ -63,6 +64,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...]
     flops_per_item: int | None
     parity: dict[str, Parity]
+    digest: str = ""
+
+    def signed(self) -> Manifest:
+        """Return the same with its digest."""
+        return msgspec.structs.replace(self, digest=self._digest())
+
+    def _digest(self) -> str:
+        content = msgspec.json.encode(msgspec.structs.replace(self, digest=""), order="sorted")
+        return hashlib.sha256(content).hexdigest()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is as it was written."""
+        return self.digest == self._digest()
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +103,9 @@ def read_artifact(folder: Path, identity: ExportIdentity | None = None) -> Artif
     try:
         manifest = msgspec.json.decode((folder / MANIFEST_FILE).read_bytes(), type=Manifest)
         model = folder / MODEL_FILE
-        whole = model.stat().st_size == manifest.size_bytes and file_sha256(model) == manifest.sha256
-    except (OSError, msgspec.MsgspecError):
+        whole = manifest.is_whole and model.stat().st_size == manifest.size_bytes
+        whole = whole and file_sha256(model) == manifest.sha256
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
     same = identity is None or manifest.identity == identity
     if not whole or not same or manifest.manifest_version != MANIFEST_VERSION:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import fnmatch
 import functools
 import os
+import shlex
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +20,18 @@ import platformdirs
 
 from ortbench.errors import UsageError
 from ortbench.export.artifact import ExportIdentity, Manifest, read_artifact
+from ortbench.writing import write_whole
 
 CACHE_VARIABLE = "ORTBENCH_CACHE"
 _TEMPORARY = "ortbench-cache-"
+# Stands in the cache's own folder, so that nobody else's is ever taken for one.
+MARKER_FILE = ".ortbench-cache"
+_MARK = b"Everything in this folder was made by ortbench, which can make it again.\n"
+_SCRIPTS = "vega-*.js"
 
 # Stands in an environment that is whole.
 ENVIRONMENT_FILE = "environment.json"
-Kind = Literal["model", "environment", "build", "package"]
+Kind = Literal["model", "environment", "build", "package", "inputs", "bytecode", "script"]
 
 
 class EnvironmentManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +47,11 @@ class EnvironmentManifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One folder of the cache.
+    """One folder or file of the cache.
 
     Attributes:
-        kind: an exported model, an engine's environment, what an engine built, or the copy of ortbench's own source
-            that other interpreters import.
+        kind: an exported model, an engine's environment, what an engine built, the copy of ortbench's own source
+            that other interpreters import, images made ready, compiled bytecode, or a script of the report.
         manifest: of a model; None where the artifact is damaged or half-written.
         environment: the manifest of an environment; None where it is not whole.
     """
@@ -58,9 +67,14 @@ def cache_root() -> Path:
     """Return ortbench's cache folder: $ORTBENCH_CACHE, or the one that this system gives to users' caches.
 
     A user without a home, or with one that cannot be written to, gets a folder that lasts as long as this process.
+
+    Raises:
+        UsageError: others may write to it: what lies in it is run.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else _users_cache() or Path(_temporary_cache())
+    folder = Path(chosen) if chosen else _users_cache() or Path(_temporary_cache())
+    _refuse_shared(folder)
+    return folder
 
 
 def cache_note() -> str | None:
@@ -75,9 +89,12 @@ def make_cache_folder(folder: Path) -> None:
     """Make a folder of the cache, unless it is there.
 
     Raises:
-        UsageError: the system does not let it be made, or nothing be written into it.
+        UsageError: the system does not let it be made, or nothing be written into it, or the cache's own folder holds
+            what ortbench did not make.
     """
     try:
+        if folder.is_relative_to(cache_root()):
+            _claim(cache_root())
         folder.mkdir(parents=True, exist_ok=True)
         reason = None if _can_be_written(folder) else "no permission"
     except OSError as error:
@@ -114,16 +131,69 @@ def artifact_folder(identity: ExportIdentity) -> Path:
 
 
 def list_cache() -> list[CacheEntry]:
-    """Return every folder of the cache, by kind and name; damaged ones too."""
-    return [entry(folder) for root, entry in _KINDS.items() for folder in _folders(cache_root() / root)]
+    """Return everything in the cache that ortbench made, by kind and name; damaged entries too."""
+    root = cache_root()
+    if not _is_ours(root):
+        return []
+    entries = [entry(path) for name, entry in _KINDS.items() for path in _inside(root / name)]
+    return entries + [_plain("script", path) for path in sorted(root.glob(_SCRIPTS)) if not path.is_dir()]
 
 
 def clear_cache() -> list[CacheEntry]:
-    """Delete everything that is listed and return what was deleted."""
+    """Delete everything that is listed and return what was deleted; links are deleted, never what they lead to."""
     entries = list_cache()
     for entry in entries:
-        shutil.rmtree(entry.folder)
+        path = Path(entry.folder)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return entries
+
+
+def _refuse_shared(folder: Path) -> None:
+    """Refuse a cache to which others may write: workers run what lies in it."""
+    if not hasattr(os, "geteuid"):
+        return
+    try:
+        found = folder.stat()
+    except OSError:
+        return
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UsageError(
+            f"The cache folder '{folder}' can be written to by others, and what lies in a cache is run. Make it yours "
+            f"alone (chmod go-w {shlex.quote(str(folder))}), or set {CACHE_VARIABLE} to a folder that is."
+        )
+
+
+def _claim(root: Path) -> None:
+    """Make the cache's own folder and mark it, unless it is there and ours.
+
+    Raises:
+        UsageError: something else is in it.
+        OSError: it cannot be made.
+    """
+    if not root.exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, exist_ok=True)
+    if (root / MARKER_FILE).exists():
+        return
+    if not _is_ours(root):
+        raise UsageError(
+            f"The cache folder '{root}' holds files that ortbench did not make. Set {CACHE_VARIABLE} to a folder that "
+            "is new or empty."
+        )
+    write_whole(root / MARKER_FILE, _MARK)
+
+
+def _is_ours(root: Path) -> bool:
+    """Whether a folder is a cache: marked, or with nothing in it but what a cache holds, as before there were marks."""
+    try:
+        names = {path.name for path in root.iterdir()}
+    except OSError:
+        return False
+    known = {*_KINDS, MARKER_FILE}
+    return MARKER_FILE in names or all(name in known or fnmatch.fnmatch(name, _SCRIPTS) for name in names)
 
 
 def _users_cache() -> Path | None:
@@ -152,8 +222,9 @@ def _temporary_cache() -> str:
     return folder
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+def _inside(root: Path) -> list[Path]:
+    """Return what is in one folder of the cache; nothing of what a link leads to."""
+    return sorted(root.iterdir()) if root.is_dir() and not root.is_symlink() else []
 
 
 def _model(folder: Path) -> CacheEntry:
@@ -170,22 +241,21 @@ def _environment(folder: Path) -> CacheEntry:
     return CacheEntry(kind="environment", folder=str(folder), size_bytes=_size(folder), environment=manifest)
 
 
-def _build(folder: Path) -> CacheEntry:
-    return CacheEntry(kind="build", folder=str(folder), size_bytes=_size(folder))
+def _plain(kind: Kind, path: Path) -> CacheEntry:
+    return CacheEntry(kind=kind, folder=str(path), size_bytes=_size(path))
 
 
-def _package(folder: Path) -> CacheEntry:
-    return CacheEntry(kind="package", folder=str(folder), size_bytes=_size(folder))
-
-
-def _size(folder: Path) -> int:
-    """Return the size of a folder's own files; a link's target is not its own."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+def _size(path: Path) -> int:
+    """Return the size of a file, or of a folder's own files; a link's target is not its own."""
+    paths = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    return sum(each.lstat().st_size for each in paths if each.is_file() and not each.is_symlink())
 
 
 _KINDS: dict[str, Callable[[Path], CacheEntry]] = {
     "artifacts": _model,
     "environments": _environment,
-    "builds": _build,
-    "packages": _package,
+    "builds": partial(_plain, "build"),
+    "packages": partial(_plain, "package"),
+    "inputs": partial(_plain, "inputs"),
+    "bytecode": partial(_plain, "bytecode"),
 }

@@ -151,7 +151,7 @@ def _build(request: ExportRequest, identity: ExportIdentity, folder: Path) -> Ma
         outputs=outputs,
         flops_per_item=flops,
         parity=check_parity(expected, request.source, request.precision, path),
-    )
+    ).signed()
     encoded = msgspec.json.format(msgspec.json.encode(manifest))
     (folder / MANIFEST_FILE).write_bytes(encoded + b"\n")
     return manifest

@@ -160,12 +160,15 @@ _PLURALS: dict[Kind, str] = {
     "environment": "engine environments",
     "build": "builds of engines",
     "package": "copies of ortbench for other interpreters",
+    "inputs": "sets of images",
+    "bytecode": "folders of bytecode",
+    "script": "scripts of the report",
 }
 
 
 def _cached(entry: CacheEntry) -> str:
     """Say what a folder of the cache holds."""
-    if entry.kind in ("build", "package"):
+    if entry.kind not in ("environment", "model"):
         return Path(entry.folder).name
     if entry.environment:
         return f"{entry.environment.requirements[0]}, Python {entry.environment.versions.get('python')}"

@@ -18,9 +18,31 @@ _ROOMS = ("engines", "export", "models", "results", "runner")
 def own_package() -> Path:
     """Return the folder that PYTHONPATH must name for another interpreter to import this ortbench; made once."""
     folder = packages_root() / _digest()
-    if not folder.is_dir():
+    if not _is_whole(folder):
+        # Aside first: a worker may be reading it.
+        if folder.is_dir():
+            folder.rename(Path(tempfile.mkdtemp(prefix=".damaged-", dir=folder.parent)) / "package")
         _copy(_files(), folder)
+        _is_whole.cache_clear()
     return folder
+
+
+@functools.cache
+def _is_whole(folder: Path) -> bool:
+    """Whether a copy has every file as it is here, and no other; asked once in the life of a process."""
+    files = _files()
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not _is_passed_over(path)}
+    try:
+        return found.keys() == files.keys() and all(
+            not found[name].is_symlink() and found[name].read_bytes() == path.read_bytes()
+            for name, path in files.items()
+        )
+    except OSError:
+        return False
+
+
+def _is_passed_over(path: Path) -> bool:
+    return "__pycache__" in path.parts or (path.is_dir() and not path.is_symlink())
 
 
 @functools.cache

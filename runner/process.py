@@ -19,9 +19,9 @@ import msgspec
 from ortbench import errors
 from ortbench.engines.base import CAN_PARK
 from ortbench.errors import ArmError, OrtbenchError
-from ortbench.export.cache import cache_root
 from ortbench.runner import protocol
 from ortbench.runner.allocators import SYSTEM, Allocator, preloaded
+from ortbench.runner.bytecode import bytecode_folder
 from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.message import Message
 
@@ -52,7 +52,10 @@ def worker_environment(threads: int | None, base: Mapping[str, str] = os.environ
     if not CAN_PARK:
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
-        environment["PYTHONPYCACHEPREFIX"] = str(cache_root() / "bytecode")
+        if folder := bytecode_folder():
+            environment["PYTHONPYCACHEPREFIX"] = str(folder)
+        else:
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"
     if not _has_name():
         # torch's compiler names its cache after the user, and fails where the system knows no name.
         environment.setdefault("USER", "ortbench")

@@ -228,7 +228,8 @@ def test_nothing_is_made_where_that_is_not_wanted() -> None:
     wanted = engine("ort[version=0.0.1]")
     found = find_available([wanted, engine("null")], set(), pytest.fail, make=False)
     assert [kept.label for kept in found.engines] == ["ort[version=0.0.1]", "null"]
-    assert found.to_make == ("ort[version=0.0.1] runs in an environment with onnxruntime==0.0.1, to be made first",)
+    [line] = found.to_make
+    assert line == "making   ort[version=0.0.1] runs in an environment with onnxruntime==0.0.1, to be made first"
     newest = ResolvedEngine("ort:openvino", wanted.entry, "openvino", {}, Wheels("onnxruntime-no-such-wheel"))
     found = find_available([engine("ort"), newest], {"ort"}, pytest.fail, make=True)
     assert [kept.label for kept in found.engines] == ["ort"]
