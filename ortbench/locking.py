@@ -7,6 +7,7 @@ however that ends, so that a kill leaves nothing that has to be cleared away.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,8 @@ from pathlib import Path
 
 from ortbench.errors import UsageError
 
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there nothing is locked
-    fcntl = None  # type: ignore[assignment]
-
+# Windows has no flock; there nothing is locked.
+_CAN_LOCK = importlib.util.find_spec("fcntl") is not None
 LOCK_FILE = ".ortbench-lock"
 _PAUSE_S = 0.2
 _LONGEST_NAME = 100
@@ -115,8 +113,10 @@ def _acquire(file: Path, what: str, wait_s: float, say: Callable[[str], None]) -
 
 def _try(descriptor: int) -> bool:
     """Lock a file if nobody else has; say whether it is ours. Where there is no such lock, everything is."""
-    if fcntl is None:
+    if not _CAN_LOCK:
         return True
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
