@@ -11,7 +11,7 @@ time goes, launch by launch, to the group with the widest interval, and in it to
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ortbench.runner.costs import CellCost
@@ -20,10 +20,10 @@ from ortbench.runner.expectation import Scatter, expected_half_width
 # A narrow interval of fewer launches may be luck. Of noisy studies that stop as soon as an interval of six or seven is
 # narrow, too few hold the truth (benchmarks/launch_planning.py).
 LAUNCHES_BEFORE_STOPPING = 8
-# From twelve launches on ranks leave a bad one out. Beyond them launches are no shorter than this: those that follow
-# each other within seconds meet the machine in the same state, and many of them would claim too much precision.
-_LAUNCHES_WANTED = 12
-_APART_S = 25.0
+# From twelve launches on ranks leave a bad one out. Beyond them launches are no shorter than ten seconds, and there are
+# no more than so many: those that follow each other at once meet the machine in the same state, and claim too much.
+_LAUNCHES_WANTED, _MOST_LAUNCHES = 12, 48
+_APART_S = 10.0
 _FIRST_LAUNCH_SHARE = 0.1
 # What is expected on average is missed half of the time; this much below the target it is met more often than not.
 _HOPE = 0.8
@@ -66,13 +66,18 @@ class CellState:
 
     def seconds_to_the_target(self, launches: int, most_s: float) -> float | None:
         """Return how many seconds of rounds each of so many launches needs for the target; None for more than that."""
-        least_s = self.cost.least_rounds_s
-        if self.to_the_end or self.expected_excess(launches, max(most_s, least_s)) > _HOPE:
+        short_s = self.cost.least_rounds_s
+        long_s = max(most_s, short_s)
+        if self.to_the_end or self.expected_excess(launches, long_s) > _HOPE:
             return None
-        enough_s = least_s
-        while self.expected_excess(launches, enough_s) > _HOPE:
-            enough_s = min(max(most_s, least_s), enough_s + max(0.1 * enough_s, self.cost.round_s))
-        return enough_s
+        if self.expected_excess(launches, short_s) <= _HOPE:
+            return short_s
+        # Widths shrink as launches get longer: halve the ratio between too short and long enough.
+        while long_s > 1.02 * short_s:
+            middle_s = math.sqrt(short_s * long_s)
+            enough = self.expected_excess(launches, middle_s) <= _HOPE
+            short_s, long_s = (short_s, middle_s) if enough else (middle_s, long_s)
+        return long_s
 
 
 @dataclass(frozen=True)
@@ -149,10 +154,8 @@ def plan_group(group: GroupState, share_s: float, remaining_s: float) -> dict[st
         for launches in range(1, most + 1)
     }
     enough = range(max(1, LAUNCHES_BEFORE_STOPPING - fewest), most + 1)
-    plans = [(launches, _to_the_target(group, launches, lengths[launches])) for launches in enough]
-    sufficient = [(launches, seconds) for launches, seconds in plans if seconds is not None]
-    if sufficient:
-        return min(sufficient, key=lambda plan: plan[0] * (group.overhead_s + sum(plan[1].values())))[1]
+    if (soonest := _soonest(group, {launches: lengths[launches] for launches in enough})) is not None:
+        return soonest
     filled = {launches: _filled(group, seconds) for launches, seconds in lengths.items()}
     return filled[min(filled, key=lambda launches: _expected_width(group, launches, filled[launches]))]
 
@@ -197,8 +200,25 @@ def best_length_s(left_s: float, overhead_s: float, stages: Sequence[tuple[float
 
 def _most_launches(left_s: float, shortest_s: float, done: int) -> int:
     """Return how many more launches there can be at most; at least one."""
-    wanted = max(_LAUNCHES_WANTED - done, int(left_s / _APART_S))
+    wanted = max(_LAUNCHES_WANTED - done, min(int(left_s / _APART_S), _MOST_LAUNCHES - done))
     return max(1, min(wanted, int(left_s / max(shortest_s, 1e-6))))
+
+
+def _soonest(group: GroupState, lengths: Mapping[int, float]) -> dict[str, float] | None:
+    """Return the seconds of the plan that promises every target soonest; None where none does.
+
+    Args:
+        group: with cells that fit into a launch.
+        lengths: number of further launches, ascending -> how long each may last.
+    """
+    best_s, best = math.inf, None
+    for launches, length_s in lengths.items():
+        if launches * (group.overhead_s + group.least_s) >= best_s:
+            break
+        if (seconds := _to_the_target(group, launches, length_s)) is not None:
+            total_s = launches * (group.overhead_s + sum(seconds.values()))
+            best_s, best = min((best_s, best), (total_s, seconds), key=lambda plan: plan[0])
+    return best
 
 
 def _to_the_target(group: GroupState, launches: int, length_s: float) -> dict[str, float] | None:

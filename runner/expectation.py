@@ -9,7 +9,7 @@ standard deviation. Student's are exact, t(n - 1) c4(n) / sqrt(n); those of rank
 from __future__ import annotations
 
 import math
-import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,13 +73,16 @@ def expected_half_width(rounds: Sequence[float], scatter: Scatter) -> float:
     count = len(rounds)
     if count < 2:
         return _ONE_LAUNCH
-    variances = [scatter.of_launch(own) for own in rounds]
+    # Most launches are as long as others.
+    alike = [(scatter.of_launch(own), number) for own, number in Counter(rounds).items()]
     if weighs_launches(rounds):
-        weights = [max(min(variances) / variance, LEAST_SHARE) for variance in variances]
-        shares = [weight / math.fsum(weights) for weight in weights]
-        of_mean = math.fsum(share**2 * variance for share, variance in zip(shares, variances, strict=True))
+        least = min(alike)[0]
+        weighed = [(max(least / variance, LEAST_SHARE), variance, number) for variance, number in alike]
+        total = sum(weight * number for weight, _, number in weighed)
+        of_mean = sum(number * (weight / total) ** 2 * variance for weight, variance, number in weighed)
         return _factor(STUDENT_FACTORS, 2, count) * math.sqrt(count * of_mean)
-    return _factor(RANK_FACTORS, _FEWEST_FOR_RANKS, count) * math.sqrt(statistics.fmean(variances))
+    mean = sum(variance * number for variance, number in alike) / count
+    return _factor(RANK_FACTORS, _FEWEST_FOR_RANKS, count) * math.sqrt(mean)
 
 
 def _factor(factors: Sequence[float], first: int, count: int) -> float:
