@@ -256,7 +256,7 @@ def _rank_factor(number: int, samples: int, chunk: int = 10_000) -> float:
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--studies", type=int, default=200, help="of each row")
+    parser.add_argument("--studies", type=int, default=150, help="of each row")
     parser.add_argument("--factors", action="store_true", help="the tables of runner/expectation.py instead")
     arguments = parser.parse_args()
     if arguments.factors:
