@@ -144,6 +144,7 @@ def footer(summary: Summary) -> list[str]:
     lines = [line for cell in summary.cells for line in _bad_arms(cell)]
     lines += [f"versions: {line}" for line in differing_versions(summary)]
     lines += [f"unequal: {sentence}" for sentence in told_marks(summary)]
+    lines += _intervals(summary)
     lines += _resolution(summary)
     lines += [f"state: {sentence}" for sentence in elasticity_sentences(summary)]
     lines += roof_lines(summary)
@@ -156,6 +157,21 @@ def _bad_arms(cell: CellSummary) -> list[str]:
     if len(bad) == len(cell.arms) > 1 and len({(arm.status, arm.reason) for arm in bad}) == 1:
         return [f"every engine {bad[0].status} at {cell.place}: {bad[0].reason}"]
     return [f"{arm.engine} {arm.status} at {cell.place}: {arm.reason}" for arm in bad]
+
+
+def _intervals(summary: Summary) -> list[str]:
+    """Say how intervals of few launches were made, and what would give one where one launch was all that fitted."""
+    if summary.max_time_for_intervals:
+        advice = f"`--max-time {summary.max_time_for_intervals}` would give one"
+        return [f"interval: there is none after one launch; {advice}"]
+    arms = [arm for cell in summary.cells for arm in cell.arms]
+    few = [arm for arm in arms if arm.speedup and arm.speedup.ci95 and arm.speedup.method in ("t", "weighted t")]
+    if not few:
+        return []
+    fewest, most = min(arm.launches for arm in few), max(arm.launches for arm in few)
+    launches = f"{fewest} launches" if fewest == most else f"{fewest} to {most} launches"
+    weighted = any(arm.speedup and arm.speedup.method == "weighted t" for arm in few)
+    return [f"interval: of {launches}, by Student's t" + ("; one of few rounds weighs less" if weighted else "")]
 
 
 def _resolution(summary: Summary) -> list[str]:

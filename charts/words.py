@@ -40,6 +40,11 @@ def answer_sentences(summary: Summary) -> list[str]:
     if not sentences:
         engines = [engine for engine in summary.engines if any(_has_figures(cell, engine) for cell in cells)]
         sentences.append(f"Only {_joined(engines)} was measured: there is nothing to compare it with.")
+    if summary.max_time_for_intervals:
+        sentences.append(
+            "Nothing says how far these figures can be trusted, as the time was over after one launch: "
+            f"--max-time {summary.max_time_for_intervals} would give intervals."
+        )
     return sentences
 
 

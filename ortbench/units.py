@@ -84,6 +84,14 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
+def typed_duration(seconds: float) -> str:
+    """Write a span as it is typed for an option, rounded up: `40s`, `3m`, `2h`."""
+    if seconds <= 110:
+        return f"{max(1, math.ceil(seconds / 10)) * 10}s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes}m" if minutes < 120 else f"{math.ceil(minutes / 60)}h"
+
+
 def format_clock(seconds: float) -> str:
     """Write a span as a clock does: `0:07`, `12:30`, `1:02:03`; nothing is left of one below 0."""
     minutes, rest = divmod(max(0, int(seconds)), 60)

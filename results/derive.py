@@ -34,6 +34,7 @@ from ortbench.results.statistics import LogEstimate, estimate_over_launches
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary, arm_label
 from ortbench.results.trust import Group, doubts
 from ortbench.results.verdicts import DEFAULT_MARGIN, Verdict, decide, resolution
+from ortbench.units import typed_duration
 
 _Figure = TypeVar("_Figure")
 _ArmId = tuple[str, ArmKey]
@@ -115,6 +116,7 @@ def summarize(
         best=attempts.of("best against best", lambda: best_against_best(cells, run.baseline, finals), ()),
         notes=(*run.notes, *dict.fromkeys(doubt.values()), *notes, *attempts.notes),
         peaks=run.roofline.peaks if run.roofline else (),
+        max_time_for_intervals=typed_duration(run.time_for_intervals_s) if run.time_for_intervals_s else None,
     )
 
 
@@ -270,4 +272,5 @@ def _speedup(record: _ArmRecord, baseline: str) -> Speedup | None:
         ci95=own.interval(),
         verdict=record.verdict,
         no_interval=own.no_interval,
+        method=own.method,
     )

@@ -119,6 +119,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         roofline: the model's work and the machine's roofs; None where nothing was measured that has any.
         notes: what a reader should know, in words.
         slices: how slices are made up, one for each engine and cell that was measured.
+        time_for_intervals_s: the --max-time that would give intervals, by what launches cost; None where there are.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -144,6 +145,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, tuple[int | str, ...]] = {}
     batch_axis: str | None = None
     slices: tuple[SlicePlan, ...] = ()
+    time_for_intervals_s: float | None = None
 
 
 class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -46,6 +46,8 @@ class Speedup(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         no_interval: why there is no interval; None where there is one.
+        method: how the interval over launches was made: `ranks`, `t`, `weighted t`, or `one launch` where there is
+            none; empty where it is not of launches.
     """
 
     baseline: str
@@ -53,6 +55,7 @@ class Speedup(msgspec.Struct, frozen=True, kw_only=True):
     ci95: Bounds | None
     verdict: Verdict
     no_interval: str | None = None
+    method: str = ""
 
 
 class Cold(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +258,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         best: every engine in its best way, for each lane, batch size and objective; empty where allocators and
             instances do not vary.
         peaks: the machine's roofs, by threads and instances; empty where none were measured.
+        max_time_for_intervals: the `--max-time`, as it is typed, that would give intervals; None where they are there.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -271,6 +275,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     best: tuple[BestAgainstBest, ...] = ()
     peaks: tuple[Peaks, ...] = ()
     margin: float = DEFAULT_MARGIN
+    max_time_for_intervals: str | None = None
 
 
 def arm_label(arm: ArmKey) -> str:

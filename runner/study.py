@@ -37,7 +37,7 @@ from ortbench.runner.interruption import ignore_interruptions
 from ortbench.runner.jobs import Reference
 from ortbench.runner.launch import Launch
 from ortbench.runner.order import shuffled
-from ortbench.runner.outcome import finished_run, with_artifacts
+from ortbench.runner.outcome import finished_run, time_for_intervals_s, with_artifacts, with_overrun
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.record import StudyRecord
 from ortbench.runner.rounds import RoundRunner
@@ -147,7 +147,11 @@ class Study:
         except KeyboardInterrupt:
             state = "interrupted"
             ignore_interruptions()
-        self.run = self._ended(state)
+        self.run = with_overrun(self._ended(state), self.plan.settings.max_time_s)
+        if state == "complete":
+            given_s = self.plan.settings.max_time_s
+            longer_s = time_for_intervals_s(self._group_states(), given_s, self._cells_s / given_s)
+            self.run = msgspec.structs.replace(self.run, time_for_intervals_s=longer_s)
         self._save(self.run)
         return self.run
 

@@ -49,8 +49,30 @@ first use
   null              1         2       1.00    0.500            9.00             1.51
 
 null failed at batch size 1, threads 2: null hung: no answer within 10 s
+interval: of 3 launches, by Student's t
 target: 1 speedup is known less well than was wanted; a longer --max-time would help"""
     )
+
+
+def test_how_intervals_of_few_launches_were_made_is_said() -> None:
+    def lines(*rounds: int) -> list[str]:
+        torch, ort = (
+            [[80.0, 82.0] * count for count in rounds],
+            [[40.0, 40.0, 44.0, 44.0] * count for count in rounds],
+        )
+        launches = {"torch": torch, "ort": [own[: 2 * count] for own, count in zip(ort, rounds, strict=True)]}
+        summary = summarize(make_run(), make_rounds(launches), make_launches(["torch", "ort"], len(rounds)))
+        return [line for line in footer(summary) if line.startswith("interval: ")]
+
+    assert lines(2, 4, 40) == ["interval: of 3 launches, by Student's t; one of few rounds weighs less"]
+    assert lines(*[4] * 7) == []
+    assert lines(2, *[40] * 7) == ["interval: of 8 launches, by Student's t; one of few rounds weighs less"]
+
+
+def test_where_one_launch_was_all_that_fitted_what_would_give_an_interval_is_said() -> None:
+    rounds = make_rounds({"torch": [[80, 82]], "ort": [[40, 40]]})
+    summary = summarize(make_run(time_for_intervals_s=71.0), rounds, make_launches(["torch", "ort"], 1))
+    assert "interval: there is none after one launch; `--max-time 80s` would give one" in footer(summary)
 
 
 def test_below_the_table_stands_what_the_run_can_tell() -> None:

@@ -71,6 +71,15 @@ def test_of_many_batch_sizes_the_ends_and_the_extremes_are_told() -> None:
     assert "at batch size 16" in sentence
 
 
+def test_an_answer_without_an_interval_says_what_would_give_one() -> None:
+    *_, last = answer_sentences(study("inconclusive", max_time_for_intervals="2m"))
+    assert last == (
+        "Nothing says how far these figures can be trusted, as the time was over after one launch: "
+        "--max-time 2m would give intervals."
+    )
+    assert not any("--max-time" in sentence for sentence in answer_sentences(study("inconclusive")))
+
+
 def test_one_engine_alone_is_no_comparison() -> None:
     summary = summarize_csv_text("engine,batch_size,threads,latency_ms\na,1,1,5\n", "x.csv", "m")
     assert answer_sentences(summary) == ["Only a was measured: there is nothing to compare it with."]

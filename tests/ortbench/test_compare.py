@@ -161,13 +161,14 @@ def test_a_failed_baseline_leaves_latencies_without_speedups(ortbench: CommandLi
 def test_a_cell_that_the_time_does_not_allow_is_skipped_with_the_figure(
     ortbench: CommandLine, model_file: Path
 ) -> None:
-    words = ["--model", model_file, "--engines", "scripted[latency=100ms]", "--batch-sizes", "1,64", "--max-time", "3s"]
+    words = ["--model", model_file, "--engines", "scripted[latency=100ms]", "--batch-sizes", "1,64", "--max-time", "2s"]
     outcome = ortbench("compare", *words, "--output", "out")
     assert outcome.status == 3
     cells = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"]
     assert [cell["arms"][0]["status"] for cell in cells] == ["ok", "skipped"]
     assert re.fullmatch(
-        r"its first rounds would take about .*, and .* of its share of --max-time is left",
+        r"its first rounds would take about .*, as one call of scripted\[latency=100ms\] took .*, "
+        r"and .* of its share of --max-time is left",
         cells[1]["arms"][0]["reason"],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from ortbench.engines.base import LoadRequest
-from ortbench.engines.registry import resolve_engine
+from ortbench.engines.registry import ResolvedEngine, resolve_engine
 from ortbench.engines.spec import parse_engine
+from ortbench.export.artifact import Artifact
+from ortbench.models.catalog import find_model
 from ortbench.models.spec import ModelSource
 from ortbench.results.journal import read_launches, read_rounds
 from ortbench.results.schema import ArmKey, Disturbance, LaunchRecord, RoundRecord, SlicePlan
 from ortbench.runner import protocol
 from ortbench.runner import rounds as rounds_module
 from ortbench.runner.arm import ArmPlan, ReferenceOutputs
+from ortbench.runner.cell_costs import CellCosts
 from ortbench.runner.cell_states import cell_state
 from ortbench.runner.cells import CellRunner
 from ortbench.runner.costs import CellCost
@@ -184,6 +187,68 @@ def test_a_slice_is_made_up_as_it_was_settled(lead_in: int, calls: int) -> None:
         samples = launch.run_slice(CELL.key, key, 1)
     assert isinstance(samples, protocol.Samples)
     assert (len(samples.lead_in_ns), len(samples.samples_ns)) == (lead_in, calls)
+
+
+def request_for(resolved: ResolvedEngine, artifact: Artifact) -> LoadRequest:
+    source = find_model("tiny").source()
+    return LoadRequest(source=source, artifact=str(artifact.path), target="cpu", threads=1, options=resolved.options)
+
+
+def test_a_call_is_tried_without_anything_else(tiny_artifact: Artifact) -> None:
+    resolved = resolve_engine(parse_engine("scripted[latency=20ms]"))
+    request = request_for(resolved, tiny_artifact)
+    key = ArmKey("scripted[latency=20ms]")
+    with Launch(1) as launch:
+        assert launch.start([ArmPlan(key, resolved, request)]) == []
+        seconds = launch.try_call(CELL.key, key, again_s=1.0)
+        assert isinstance(seconds, float)
+        assert seconds >= 0.02
+        # The process is parked again, and can be made ready as if nothing had been.
+        [record] = launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), 1)
+        assert record.status == "ok"
+
+
+def test_an_arm_that_ends_in_the_call_that_is_tried_is_on_record(tiny_artifact: Artifact) -> None:
+    resolved = resolve_engine(parse_engine("scripted[crash_at=1]"))
+    request = request_for(resolved, tiny_artifact)
+    key = ArmKey("scripted[crash_at=1]")
+    with Launch(1) as launch:
+        assert launch.start([ArmPlan(key, resolved, request)]) == []
+        record = launch.try_call(CELL.key, key)
+    assert isinstance(record, LaunchRecord)
+    assert (record.status, record.cell) == ("failed", CELL.key.id)
+
+
+def test_a_cell_is_begun_and_one_call_of_it_measured_before_it_is_given_up(runner: CellRunner) -> None:
+    """By the ratio of sizes it would never fit; the call that is measured decides."""
+    large = make_run(batch_sizes=(64,)).cells[0]
+    runner._costs = CellCosts([CELL, large])
+    lines = [
+        RoundRecord(
+            cell=CELL.key.id, launch=1, round=1, position=0, engine=arm.engine, samples_ns=(10**7,), started_s=0.0
+        )
+        for arm in CELL.arms
+    ]
+    runner._costs.keep(CELL, 0.5, 0.4, lines)
+    launch: Any = Clock()
+    tried: list[object] = []
+
+    def call_of(seconds: float) -> Callable[..., float]:
+        def try_call(*asked: object) -> float:
+            tried.append(asked)
+            return seconds
+
+        return try_call
+
+    launch.try_call = call_of(2.0)
+    assert runner.unaffordable(large, 5.0) is not None
+    reason = runner._no_time(launch, large, 5.0)
+    assert reason is not None
+    assert "one call of torch took 2.0 s here" in reason
+    assert tried == [(large.key, large.arms[0], 1.25)]
+    # Now a call is known to fit or not, and a smaller one that does begins.
+    launch.try_call = call_of(0.02)
+    assert runner._no_time(launch, large, 5.0) is None
 
 
 def test_a_study_plans_a_cell_by_the_arm_that_scatters_most() -> None:
