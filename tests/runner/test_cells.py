@@ -204,7 +204,7 @@ def test_a_call_is_tried_without_anything_else(tiny_artifact: Artifact) -> None:
         assert isinstance(seconds, float)
         assert seconds >= 0.02
         # The process is parked again, and can be made ready as if nothing had been.
-        [record] = launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), 1)
+        [record] = launch.prepare(CELL.key, [key], ReferenceOutputs("torch", None), {})
         assert record.status == "ok"
 
 
