@@ -74,6 +74,8 @@ def find_batch(
         return _fixed_first_axis(inputs, asked)
     [chosen] = found
     anchors = {place for symbol in chosen for place in symbols[symbol]}
+    if all(is_nameless(symbol) for symbol in chosen):
+        _refuse_another_axis(inputs, anchors, numbers)
     size = _only_number(anchors, numbers)
     wanted = {size} if size is not None else set(asked or ())
     followers = {
@@ -163,6 +165,33 @@ def _told(
         return Batch(frozenset(anchors), chosen, size=sizes.pop())
     same_name = {place for symbol in chosen for place in symbols[symbol]}
     return _agreeing(anchors | same_name, anchors, chosen, numbers, asked)
+
+
+def _refuse_another_axis(inputs: Sequence[TensorSpec], anchors: set[Place], numbers: Mapping[Place, int]) -> None:
+    """Refuse nameless first axes as the batch where a state beside them has the number of another axis.
+
+    Of a recurrent layer with the time first, `x=10x4x8` and `state=1x4x8`, the batch is 4 rather than 10.
+    """
+    shapes = {spec.name: spec.shape for spec in inputs}
+    batch = {numbers[place] for place in anchors if place in numbers}
+    states = {
+        place: numbers[place]
+        for place in _possible_followers(inputs, {name for name, _ in anchors}, 0)
+        if place in numbers and numbers[place] not in batch
+    }
+    others = [
+        (name, axis)
+        for name in sorted({name for name, _ in anchors})
+        for axis in range(1, len(shapes[name]))
+        if isinstance(shapes[name][axis], str) and numbers.get((name, axis)) in states.values()
+    ]
+    if others:
+        choices = [sorted(anchors), [*others, *sorted(states)]]
+        typed = [",".join(f"{name}:{axis}" for name, axis in places) for places in choices]
+        raise InputShapeError(
+            f"The model's batch cannot be told: it could be [{' or '.join(typed)}], by the numbers given. Say which "
+            f"with {' or '.join(f'--batch-axis {one}' for one in typed)}."
+        )
 
 
 def _possible_followers(inputs: Sequence[TensorSpec], having: set[str], size: int | None) -> set[Place]:

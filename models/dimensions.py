@@ -7,13 +7,14 @@ Exporters write an open dimension in many ways: a name of the author's (`batch_s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # What a nameless dimension is called here: this, the tensor's name, and the axis.
 NAMELESS = "?"
 
 _PLACEHOLDER = re.compile(r"(\?.*|-1|none|unk__\d+|unknown|dynamic|)", re.IGNORECASE)
 # Written by torch.export (s77), shape inference (Concat_12_dim_0, y_o0__d0) and PaddlePaddle (DynamicDimension.0).
-_GENERATED = re.compile(r"[su]\d+|unk__\d+|.*_dim_\d+|.*__d\d+|DynamicDimension\.\d+")
+_GENERATED = re.compile(r"[su]\d+|unk__\d+|.*_dim_\d+|.*__d\d+|(p2o\.)?DynamicDimension\.\d+")
 _SHORT = frozenset({"n", "b"})
 _BATCH_WORDS = frozenset({"batch", "batches", "batchsize", "bs", "bsz", "nbatch", "minibatch"})
 # With one of these the batch is part of another quantity: `batch_size * heads` is no number of items.
@@ -66,6 +67,11 @@ def evaluate(symbol: str, known: dict[str, int]) -> int | None:
             return None
         total += number if sign == "+" else -number
     return total if len(signs) > 1 and total >= 0 else None
+
+
+def depends_on(symbol: str, names: Iterable[str]) -> bool:
+    """Say whether a symbol is an expression with one of these names in it, such as `batch_size * beams`."""
+    return bool(_EXPRESSION.search(symbol)) and bool(set(re.split(r"[^\w.]+", symbol)) & set(names))
 
 
 def _words(symbol: str) -> set[str]:

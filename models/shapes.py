@@ -9,7 +9,7 @@ import msgspec
 
 from ortbench.errors import InputShapeError
 from ortbench.models.batch import Batch, Place, find_batch
-from ortbench.models.dimensions import NAMELESS, evaluate
+from ortbench.models.dimensions import NAMELESS, depends_on, evaluate
 from ortbench.models.shape_hints import format_shape, open_symbols, what_is_open
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, Dimension, TensorSpec
 
@@ -81,6 +81,7 @@ def settle_shapes(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], g
         raise InputShapeError(what_is_open(settled, batch, given_size or min(given.batch_sizes or (1,))))
     rows = next((filed[place] for place in sorted(batch.places & filed.keys())), None)
     _check_batch(given, batch, given_size, rows)
+    _refuse_dependent(inputs, batch, given, given_size, rows)
     return SettledShapes(
         inputs=settled,
         outputs=tuple(_settled_output(spec, symbols, batch) for spec in outputs),
@@ -197,6 +198,27 @@ def _check_batch(given: Given, batch: Batch, given_size: int | None, rows: int |
         f"--input-shape gives the batch ({batch.label}) as {given_size}, but --batch-sizes asks for {listed}. "
         f"Leave --batch-sizes out, or give --batch-sizes {given_size}."
     )
+
+
+def _refuse_dependent(
+    inputs: Sequence[TensorSpec], batch: Batch, given: Given, given_size: int | None, rows: int | None
+) -> None:
+    """Refuse other batch sizes than the one given where another dimension, such as `batch * beams`, goes with it."""
+    dependent = [
+        (spec.name, symbol)
+        for spec in inputs
+        for symbol in spec.shape
+        if isinstance(symbol, str) and symbol not in batch.symbols and depends_on(symbol, batch.symbols)
+    ]
+    size = rows if given_size is None else given_size
+    asked = given.batch_sizes or ((given_size,) if given_size is not None else ())
+    if dependent and set(asked) != {size}:
+        name, symbol = dependent[0]
+        raise InputShapeError(
+            f"The dimension {symbol} of '{name}' depends on the batch ({batch.label}), so that one batch size alone "
+            "can be measured. Give --input-shape for all inputs and leave --batch-sizes out, or give --inputs "
+            "with --batch-sizes of its number of items."
+        )
 
 
 def _notes(symbols: Mapping[str, tuple[int, ...]], batch: Batch, numbers: Mapping[Place, int]) -> list[str]:

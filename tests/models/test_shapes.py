@@ -276,6 +276,24 @@ def test_what_cannot_be_told_or_used_is_refused(inputs: Inputs, given: dict[str,
     assert refusal(inputs, **given) == message
 
 
+def test_a_state_with_the_number_of_another_axis_leaves_the_batch_open() -> None:
+    inputs: Inputs = {"x": ("?x_0", "?x_1", 8), "h": (1, "?h_1", 8)}
+    assert refusal(inputs, shapes={"x": (10, 4, 8), "h": (1, 4, 8)}) == (
+        "The model's batch cannot be told: it could be [x:0 or x:1,h:1], by the numbers given. Say which with "
+        "--batch-axis x:0 or --batch-axis x:1,h:1."
+    )
+    settled = settle(inputs, shapes={"x": (10, 4, 8), "h": (1, 4, 8)}, batch_axis="x:1,h:1")
+    assert (shapes(settled), settled.given_size) == ([(10, "batch", 8), (1, "batch", 8)], 4)
+
+
+def test_a_dimension_that_goes_with_the_batch_allows_one_batch_size() -> None:
+    inputs: Inputs = {"x": ("batch_size*beams", 8), "state": ("batch_size", 8)}
+    given = {"x": (8, 8), "state": (2, 8)}
+    assert settle(inputs, shapes=given).given_size == 2
+    for wrong in ({"shapes": given, "batch_sizes": (1, 2)}, {"shapes": {"x": (8, 8)}}):
+        assert refusal(inputs, **wrong).startswith("The dimension batch_size*beams of 'x' depends on the batch")
+
+
 @pytest.mark.parametrize("inputs", [VAD, OPEN_GRU, DECODER, {"x": ("N", "length")}, {"x": ("?x_0", "?x_1", "h", "w")}])
 def test_what_is_suggested_can_be_typed_as_it_stands(inputs: Inputs) -> None:
     message = refusal(inputs)
