@@ -199,7 +199,8 @@ class Finals:
         everybody = [one for stage in stages for one in stage]
         ways = quantity(len({one.key for one in everybody}), "way", "ways")
         # What progress shows are the cells' figures, which do not move any more.
-        self.study.observer.say(f"finals: launch {contest.launches + 1}, {ways} turn by turn, {max(left_s, 0.0):.0f} s left")
+        left = format_seconds(left_s)
+        self.study.observer.say(f"finals: launch {contest.launches + 1}, {ways} turn by turn, {left} left")
         began = time.perf_counter()
         with self.study.record.spending("finals"), contest.bout(everybody) as bout:
             for stage in stages:
