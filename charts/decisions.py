@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ortbench.charts import decision_frames as frames
@@ -105,6 +105,8 @@ def _record_pictures(
 ) -> Iterator[Picture]:
     if record is None:
         return
+    # A slice without a call has nothing to draw.
+    record = replace(record, rounds=[line for line in record.rounds if line.samples_ns])
     for cell in cells if every else cells[-1:]:
         planned = record.of({cell.key.id})
         place = " · ".join([about, f"batch size {cell.batch_size}", *_undecided(cell)])

@@ -160,8 +160,8 @@ def _quiet(summary: Summary) -> Iterator[str]:
     twins = [arm for cell in summary.cells for arm in cell.arms if arm.twin and arm.samples]
     if summary.resolution is None and twins:
         yield (
-            "The baseline also ran against itself, but in too few launches: how fine a difference this run can tell "
-            "is not known."
+            "The baseline also ran against itself, but its launches are too few or too far apart: how fine a "
+            "difference this run can tell is not known."
         )
     elif summary.resolution is None:
         yield "The baseline was not measured against itself: how fine a difference this run can tell is not known."

@@ -87,8 +87,8 @@ def _cell_notes(cell: CellSummary) -> Iterator[str]:
     for engine, load in loads:
         if load.overloaded:
             yield (
-                f"{where}: {engine} cannot keep up: {load.offered_per_s:.3g} requests/s arrive and it completes "
-                f"{load.completed_per_s:.3g}; its queue grows as long as a run lasts, so no speedup is given"
+                f"{where}: {engine} cannot keep up: {_told(load.offered_per_s)} requests/s arrive and it completes "
+                f"{_told(load.completed_per_s)}; its queue grows as long as a run lasts, so no speedup is given"
             )
     yield from _contradictions(cell)
     for objection, engines in _objections(loads).items():
@@ -99,6 +99,11 @@ def _cell_notes(cell: CellSummary) -> Iterator[str]:
             f"{where}: LoadGen calls runs of {', '.join(short)} INVALID only for having too few queries for its early "
             "stopping; by LoadGen's rules, but no submission"
         )
+
+
+def _told(rate: float | None) -> str:
+    """Return a rate in words; runs of a single query have none."""
+    return "an unknown number of" if rate is None else f"{rate:.3g}"
 
 
 def _contradictions(cell: CellSummary) -> Iterator[str]:
