@@ -28,6 +28,7 @@ class CellCosts:
         self._cells = cells
         # Cell id -> arm -> seconds of a call, of a cell that was only begun too.
         self._calls: dict[str, dict[ArmKey, float]] = {}
+        self._arms: dict[str, dict[ArmKey, ArmCost]] = {}
         self._tried: dict[str, ArmKey] = {}
 
     def keep(self, cell: PlannedCell, prepare_s: float, round_s: float, lines: Sequence[RoundRecord]) -> None:
@@ -40,6 +41,7 @@ class CellCosts:
             lines: its slices.
         """
         arms = {key: _arm_cost(own) for key, own in by_arm(lines).items()}
+        self._arms[cell.key.id] = arms
         self._calls[cell.key.id] = {key: arm.call_s for key, arm in arms.items()}
         self.known[cell.key.id] = CellCost(prepare_s, round_s, tuple(arms.values()))
 
@@ -65,19 +67,31 @@ class CellCosts:
         if not measured:
             return None
         reference = max(measured, key=lambda other: other.key.batch_size)
-        cost = self.known[reference.key.id]
+        cost = self._of_arms(reference, cell)
         call_s = self._calls[reference.key.id].get(self._speaker(cell), 0.0)
         return cost.with_calls(self.expected_call_s(cell) / call_s) if call_s > 0 else cost
 
     def unaffordable(self, cell: PlannedCell, left_s: float) -> str | None:
         """Say why a cell that was never measured does not fit into the time; None where it does."""
         cost = self.expected(cell)
-        if cost is None or cost.minimum_s <= left_s:
+        # Where the time is over, one round will have to do; and nothing of it was compiled before.
+        if cost is None or cost.prepare_s + cost.round_s <= left_s:
             return None
         return (
-            f"its first rounds would take about {format_seconds(cost.minimum_s)}, as {self._measured_call(cell)}, and "
+            f"its first round would take about {format_seconds(cost.prepare_s + cost.round_s)}, as {self._measured_call(cell)}, and "
             f"{format_seconds(max(left_s, 0))} of its share of --max-time is left"
         )
+
+    def _of_arms(self, reference: PlannedCell, cell: PlannedCell) -> CellCost:
+        """Return what of a cell's cost the arms of another took: the smallest batch size has a twin more."""
+        cost = self.known[reference.key.id]
+        own = [arm for key, arm in self._arms.get(reference.key.id, {}).items() if key in cell.arms]
+        if not own or len(own) == len(cost.arms):
+            return cost
+        share = len(own) / len(cost.arms)
+        between_s = max(0.0, cost.round_s - sum(arm.slice_s for arm in cost.arms))
+        round_s = share * between_s + sum(arm.slice_s for arm in own)
+        return CellCost(share * cost.prepare_s, round_s, tuple(own), share * cost.once_s)
 
     def _measured_call(self, cell: PlannedCell) -> str:
         """Say which call it is reckoned from."""

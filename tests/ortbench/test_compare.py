@@ -167,7 +167,7 @@ def test_a_cell_that_the_time_does_not_allow_is_skipped_with_the_figure(
     cells = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))["cells"]
     assert [cell["arms"][0]["status"] for cell in cells] == ["ok", "skipped"]
     assert re.fullmatch(
-        r"its first rounds would take about .*, as one call of scripted\[latency=100ms\] took .*, "
+        r"its first round would take about .*, as one call of scripted\[latency=100ms\] took .*, "
         r"and .* of its share of --max-time is left",
         cells[1]["arms"][0]["reason"],
     )

@@ -119,6 +119,17 @@ def test_short_calls_of_a_larger_batch_are_not_taken_for_long_ones() -> None:
     assert costs.unaffordable(large, 2.5) is None
 
 
+def test_what_the_twin_took_is_not_expected_of_a_batch_size_that_has_none() -> None:
+    small = cell(1)
+    large = PlannedCell(key=cell(64).key, arms=ARMS[:1])
+    costs = CellCosts([small, large])
+    costs.keep(small, 3.0, 0.6, lines(1, 1.0, 160))
+    expected = costs.expected(large)
+    assert expected is not None
+    assert expected.prepare_s == pytest.approx(1.0 + 4 * 0.001 * 63)
+    assert expected.round_s == pytest.approx(0.2)
+
+
 def test_a_size_that_was_only_tried_says_how_calls_grow() -> None:
     cells = [cell(size) for size in (1, 16, 256)]
     costs = CellCosts(cells)
