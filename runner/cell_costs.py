@@ -77,8 +77,9 @@ class CellCosts:
         # Where the time is over, one round will have to do; and nothing of it was compiled before.
         if cost is None or cost.prepare_s + cost.round_s <= left_s:
             return None
+        needed = format_seconds(cost.prepare_s + cost.round_s)
         return (
-            f"its first round would take about {format_seconds(cost.prepare_s + cost.round_s)}, as {self._measured_call(cell)}, and "
+            f"its first round would take about {needed}, as {self._measured_call(cell)}, and "
             f"{format_seconds(max(left_s, 0))} of its share of --max-time is left"
         )
 
