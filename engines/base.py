@@ -36,6 +36,8 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
         precision: the lane, e.g. `fp32`; see `ortbench.models.precision`.
         options: declared options that the user gave, typed.
         cache: a folder for what `build` makes.
+        compiled: a folder for what is compiled at the first call, of this arm in this study alone, which need not
+            exist; None for wherever the library keeps it.
     """
 
     source: ModelSource
@@ -45,6 +47,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     precision: str = "fp32"
     options: dict[str, OptionValue] = {}
     cache: str | None = None
+    compiled: str | None = None
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +110,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         artifact_sha256: of the ONNX file that was loaded; None where none was.
         sessions: where each runs, where one process has several that divide a batch.
         rebound: outputs that are bound anew within each call, as their shapes are not what was declared or before.
+        compile_cache: `cold` where the first call of the batch compiled, `served` where it found everything compiled by
+            an earlier launch of the study; None where nothing is compiled, or nobody can say.
     """
 
     versions: dict[str, str]
@@ -121,6 +126,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     artifact_sha256: str | None = None
     sessions: tuple[SessionPlace, ...] = ()
     rebound: tuple[str, ...] = ()
+    compile_cache: str | None = None
 
 
 class OperatorTime(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ortbench.engines.base import Arrays, Availability, OperatorTime
+import msgspec
+
+from ortbench.engines.base import Arrays, Availability, Evidence, OperatorTime
 from ortbench.engines.compiler import missing_compiler
 from ortbench.engines.torch_base import TorchFamilyEngine
 
@@ -14,10 +18,17 @@ if TYPE_CHECKING:
     from ortbench.engines.base import LoadRequest
 
 
+# Read whenever something is compiled; Triton's kernels go into a folder of it.
+_CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+_COMPILED_SUFFIXES = {".so", ".dll", ".pyd", ".dylib", ".cubin", ".hsaco"}
+
+
 class CompiledEngine(TorchFamilyEngine):
     """The compiled module; a batch size that was not warmed up cannot be timed."""
 
     compiles_at_first_call = True
+    _compiled: Path | None = None
+    _made_before = 0
 
     @classmethod
     def probe(cls, target: str) -> Availability:
@@ -27,6 +38,9 @@ class CompiledEngine(TorchFamilyEngine):
 
     def prepare_module(self, module: torch.nn.Module, request: LoadRequest) -> Any:
         """Set Inductor up; the compiling itself happens at the first call."""
+        self._compiled = Path(request.compiled) if request.compiled else None
+        if self._compiled is not None:
+            os.environ[_CACHE_VARIABLE] = str(self._compiled)
         import torch
         import torch._inductor.config as inductor
 
@@ -42,6 +56,7 @@ class CompiledEngine(TorchFamilyEngine):
         import torch
 
         torch.compiler.set_stance("default")
+        self._made_before = self._made()
         super().bind(inputs)
 
     def settle(self) -> None:
@@ -51,6 +66,20 @@ class CompiledEngine(TorchFamilyEngine):
 
         torch.compiler.set_stance("fail_on_recompile")
         shutdown_compile_workers()
+
+    def evidence(self) -> Evidence:
+        """As for PyTorch, and whether the first call found everything compiled."""
+        found = super().evidence()
+        if self._compiled is None:
+            return found
+        cold = self._made() > self._made_before
+        return msgspec.structs.replace(found, compile_cache="cold" if cold else "served")
+
+    def _made(self) -> int:
+        """Return how many libraries and kernels the folder holds."""
+        if self._compiled is None or not self._compiled.exists():
+            return 0
+        return sum(path.suffix in _COMPILED_SUFFIXES for path in self._compiled.rglob("*"))
 
     def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:
         """Compile once more, with an event for each kernel, and run under the torch profiler."""

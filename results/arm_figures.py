@@ -149,9 +149,11 @@ def largest(values: Iterable[float | None]) -> float | None:
 
 def cold(launches: Sequence[LaunchRecord]) -> Cold | None:
     """Return what a first use costs, medians over launches; None where no launch got as far as a call."""
-    whole = [launch for launch in launches if launch.first_call_ns is not None]
-    if not whole:
+    measured = [launch for launch in launches if launch.first_call_ns is not None]
+    if not measured:
         return None
+    # Who found everything compiled says nothing of a first use; where all did, the first comes nearest.
+    whole = [launch for launch in measured if (launch.evidence or {}).get("compile_cache") != "served"] or measured[:1]
     to_steady = [
         (launch.import_s or 0)
         + (launch.load_s or 0)

@@ -23,6 +23,7 @@ from ortbench.runner.topology import Place, places_for
 # What has no column of its own in the record.
 _OTHER_EVIDENCE = (
     *("precision", "emulated", "gradients", "convolution_search", "layout", "artifact_sha256", "sessions", "rebound"),
+    "compile_cache",
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +28,14 @@ class ArmPlanner:
         plan: the study's.
         artifacts: the ONNX files by precision; empty before they are exported.
         load_s: how long each arm took to import and load when it last did.
+        compiled: a folder for what engines compile in this study, made by whoever compiles; None for where their
+            libraries keep it.
     """
 
     plan: StudyPlan
     artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
     load_s: dict[ArmKey, float] = field(default_factory=dict)
+    compiled: Path | None = None
     _builds: Builds = field(default_factory=Builds)
     _sha256s: dict[str, str] = field(default_factory=dict)
     _allocators: dict[str, Allocator] = field(default_factory=dict)
@@ -48,6 +53,7 @@ class ArmPlanner:
             precision=lane,
             options={name: value for name, value in engine.options.items() if name != "precision"},
             cache=str(builds_root()),
+            compiled=self._compiled_by(key, cell),
         )
         build = self._builds.outcome(engine, request)
         return ArmPlan(
@@ -62,6 +68,17 @@ class ArmPlanner:
             self._allocator(cell.allocator),
             places_for([cell.threads] * cell.instances),
         )
+
+    def forget_compiled(self) -> None:
+        """Remove what engines compiled."""
+        if self.compiled is not None:
+            shutil.rmtree(self.compiled, ignore_errors=True)
+        self.compiled = None
+
+    def _compiled_by(self, key: ArmKey, cell: CellKey) -> str | None:
+        """Return the folder of one arm: of its twin's the first launch would find everything compiled."""
+        name = hashlib.sha256(f"{key}/{cell.launch}".encode()).hexdigest()[:16]
+        return str(self.compiled / name) if self.compiled else None
 
     def build(self, key: ArmKey, cell: CellKey, say: Callable[[str], None]) -> None:
         """Build what an arm needs before it can be loaded, unless this study did so before."""

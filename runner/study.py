@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -87,7 +89,9 @@ class Study:
     _cells_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._planner = ArmPlanner(self.plan, self.run.artifacts)
+        # Named here, so that a launch finds what the one before it compiled, and no other study's.
+        compiled = Path(tempfile.gettempdir()) / f"ortbench-compiled-{uuid.uuid4().hex}"
+        self._planner = ArmPlanner(self.plan, self.run.artifacts, compiled=compiled)
         self._finals = Finals(self)
         self._cells_s = self.plan.settings.max_time_s * (1 - finals_share(self.plan))
 
@@ -125,7 +129,11 @@ class Study:
                 self._planner.build(key, group[0].key, self.observer.say)
 
     def close(self) -> None:
-        """End what was started early, should it never be used."""
+        """End what was started early, should it never be used, and remove what engines compiled."""
+        self._end_early()
+        self._planner.forget_compiled()
+
+    def _end_early(self) -> None:
         if self._early is not None:
             self._early.end()
         self._early, self._early_failures = None, []
@@ -187,7 +195,7 @@ class Study:
             share_s = self._remaining_s() / (len(self.plan.groups) - index)
             self._run_launch(index, group, seconds, share_s)
             # What was started early was for the first group.
-            self.close()
+            self._end_early()
         self._try_skipped_again(pilot_s)
         self._repeat_launches()
         if not self._finals.run(self._remaining_s() + self.plan.settings.max_time_s - self._cells_s):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
@@ -137,15 +138,21 @@ def test_a_build_that_fails_costs_that_engine_only(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_a_compiled_model_is_warm_before_it_is_timed_and_never_compiles_in_a_timed_call(
-    reference: dict[int, Path],
+    reference: dict[int, Path], tmp_path: Path
 ) -> None:
+    request = msgspec.structs.replace(_request("compile"), compiled=str(tmp_path / "compiled"))
     with Worker("compile", [0], 1) as worker:
-        worker.ask(protocol.Load(engine="compile", request=_request("compile")), protocol.Loaded, PATIENCE_S)
+        worker.ask(protocol.Load(engine="compile", request=request), protocol.Loaded, PATIENCE_S)
         prepared = _prepared(worker, reference, 1)
         assert prepared.parity.ok, prepared.parity.reason
+        assert prepared.evidence.compile_cache == "cold"
         # The cold call compiles; however long that took, others follow before anything is timed.
         assert len(prepared.warm_up_ns) >= 2
         assert prepared.first_call_ns > 10 * prepared.warm_up_ns[-1]
+    # The process of the next launch finds what this one compiled, and says so.
+    with Worker("compile", [0], 1) as worker:
+        worker.ask(protocol.Load(engine="compile", request=request), protocol.Loaded, PATIENCE_S)
+        assert _prepared(worker, reference, 1).evidence.compile_cache == "served"
 
 
 _COMPILES_AGAIN = """

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ortbench.results.derive import summarize
-from ortbench.results.schema import ArmKey
+from ortbench.results.schema import ArmKey, LaunchRecord
 from ortbench.results.statistics import LogEstimate
 from ortbench.results.summary import ArmSummary, Summary
 from tests.results.factory import MS, make_launches, make_rounds, make_run
@@ -286,3 +286,18 @@ def test_verdicts_are_by_the_margin_that_the_study_was_asked_for(margin: object,
     assert speedup
     assert speedup.verdict == verdict
     assert summary.margin == (margin if isinstance(margin, float) else 0.01)
+
+
+def test_cold_figures_are_of_launches_that_compiled() -> None:
+    cold = make_launches(["ort"], 1, first_call_ns=9000 * MS, evidence={"compile_cache": "cold"})
+    served = make_launches(["ort"], 3, first_call_ns=2000 * MS, evidence={"compile_cache": "served"})
+    rounds = make_rounds({"ort": [[40.0] * 4] * 4})
+
+    def first_call_ms(launches: list[LaunchRecord]) -> float:
+        cold = arm(summarize(make_run(["ort"]), rounds, launches), "ort").cold
+        assert cold is not None
+        return cold.first_call_ms
+
+    assert first_call_ms(cold + served) == 9000
+    assert first_call_ms(served) == 2000
+    assert first_call_ms(make_launches(["ort"], 3)) == 9
