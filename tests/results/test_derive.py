@@ -293,7 +293,7 @@ def test_cold_figures_are_of_launches_that_compiled() -> None:
     served = make_launches(["ort"], 3, first_call_ns=2000 * MS, evidence={"compile_cache": "served"})
     rounds = make_rounds({"ort": [[40.0] * 4] * 4})
 
-    def first_call_ms(launches: list[LaunchRecord]) -> float:
+    def first_call_ms(launches: list[LaunchRecord]) -> float | None:
         cold = arm(summarize(make_run(["ort"]), rounds, launches), "ort").cold
         assert cold is not None
         return cold.first_call_ms
