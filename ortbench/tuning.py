@@ -157,12 +157,19 @@ def tuning_lines(planned: PlannedTuning) -> list[str]:
     return [
         f"model    {plan.settings.model} ({plan.source.weights} weights, {plan.settings.precision})",
         f"engines  {', '.join(plan.settings.engines)}; allocators {', '.join(plan.settings.allocators)}",
-        *(input_lines(plan.source, plan.shapes, plan.settings.batch_sizes) if plan.shapes else ()),
+        *_input_lines(plan),
         f"layouts  {layouts}; batch size {sizes}",
         f"race     {len(settings)} configurations in {families} families of processes, for {planned.objective}"
         + (f", {', '.join(bounds)}" if bounds else ""),
         f"results  {planned.folder}",
     ]
+
+
+def _input_lines(plan: StudyPlan) -> list[str]:
+    """Say what goes into a call where anything was said about it."""
+    settings = plan.settings
+    told = settings.input_shapes or settings.values or settings.inputs or settings.batch_axis
+    return input_lines(plan.source, plan.shapes, settings.batch_sizes) if plan.shapes and told else []
 
 
 def tune(planned: PlannedTuning, say: Callable[[str], None]) -> Tuned:
