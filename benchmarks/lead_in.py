@@ -84,7 +84,10 @@ def load(name: str, size: str, artifact: str) -> Engine:
     """Return ortbench's engine with the model in it."""
     from ortbench.engines import torch_base
 
-    torch_base.load_on_device = lambda _: module_of(size)
+    def made(request: LoadRequest) -> Any:  # noqa: ARG001 - every request is for this module
+        return module_of(size)
+
+    torch_base.load_on_device = made
     engine: Engine = find_engine(name).create(resolve_engines(name)[0].options)
     source = source_of(size)
     engine.load(LoadRequest(source=source, artifact=artifact, target="cpu", threads=thread_limit()))
