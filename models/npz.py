@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -24,6 +26,11 @@ from numpy.typing import NDArray
 from ortbench.errors import InputShapeError
 
 _SUFFIX = ".npy"
+# What zipfile, zlib and numpy's reading of a header, which is Python's own syntax, raise for damaged files.
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, RuntimeError, LookupError, TypeError, ArithmeticError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+)
 _BLOCK = 1 << 20
 # No array that a model takes has more axes.
 _MOST_AXES = 64
@@ -149,7 +156,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise InputShapeError(f"--inputs '{path}' is packed in a way that cannot be read: {error}.") from error
     except MemoryError as error:
         raise InputShapeError(f"--inputs '{path}' does not fit into memory.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except _DAMAGED as error:
         # Of the last kind are encrypted members. What a file says wrong can be longer than anybody reads.
         reason = str(error).split("\n")[0][:200]
         raise InputShapeError(f"--inputs '{path}' is no .npz file of plain arrays: {reason}") from error

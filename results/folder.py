@@ -13,6 +13,7 @@ import msgspec
 
 from ortbench.errors import RecordError, ResultsError, UsageError
 from ortbench.locking import LOCK_FILE, claimed, holder
+from ortbench.results.plain_data import check_run
 from ortbench.results.schema import SCHEMA_VERSION, Run
 from ortbench.writing import write_whole
 
@@ -147,8 +148,10 @@ def read_run(folder: Path) -> Run:
     try:
         version = msgspec.json.decode(content, type=_Versioned).schema_version
         if version == SCHEMA_VERSION:
-            return msgspec.json.decode(content, type=Run)
-    except msgspec.MsgspecError as error:
+            run = msgspec.json.decode(content, type=Run)
+            check_run(run)
+            return run
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise ResultsError(f"'{path}' is not what ortbench writes: {error}.") from error
     raise ResultsError(
         f"'{path}' has schema version {version}; this ortbench reads version {SCHEMA_VERSION}. "

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from ortbench.errors import ResultsError, UsageError
-from ortbench.results.derive import summarize_folder
-from ortbench.results.folder import RUN_FILE, read_run
+from ortbench.results.folder import RUN_FILE
 from ortbench.results.likeness import differences_by_section
+from ortbench.results.reading import read_record
 from ortbench.results.schema import CellKey, Run
 from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Summary
 
@@ -122,7 +122,8 @@ def read_stored(path: Path) -> StoredRun:
     Raises:
         ResultsError: it cannot be read.
     """
-    return StoredRun(path, read_run(path), summarize_folder(path))
+    record = read_record(path)
+    return StoredRun(path, record.run, record.summary)
 
 
 def make_history(stored: Sequence[StoredRun], batch_size: int | None = None, threads: int | None = None) -> History:

@@ -12,6 +12,7 @@ import msgspec
 
 from ortbench.errors import ResultsError
 from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, writing_to
+from ortbench.results.plain_data import check_launch
 from ortbench.results.schema import LaunchRecord, RoundRecord
 from ortbench.results.windows import mark_windows
 from ortbench.writing import open_to_append
@@ -103,7 +104,10 @@ def _read_lines(path: Path, kind: type[_Record]) -> list[_Record]:
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(decoder.decode(line))
-        except msgspec.MsgspecError as error:
+            record = decoder.decode(line)
+            if isinstance(record, LaunchRecord):
+                check_launch(record)
+            records.append(record)
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise ResultsError(f"'{path}' line {number} is not what ortbench writes: {error}.") from error
     return records

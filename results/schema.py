@@ -6,9 +6,10 @@ History of SCHEMA_VERSION:
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from ortbench.results.loadgen import LoadRun
 from ortbench.results.roofline import Roofline
@@ -17,6 +18,13 @@ SCHEMA_VERSION = 1
 
 Status = Literal["ok", "failed", "invalid", "skipped"]
 RunState = Literal["running", "complete", "interrupted"]
+
+
+# What can be counted or timed at all; checked where a record is read.
+Count = Annotated[int, Meta(ge=1, le=10**15)]
+Number = Annotated[int, Meta(ge=0, le=10**15)]
+Nanoseconds = Annotated[int, Meta(ge=0, le=10**18)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -28,9 +36,9 @@ class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     model: str
     precision: str = "fp32"
-    batch_size: int
-    threads: int
-    instances: int = 1
+    batch_size: Count
+    threads: Count
+    instances: Count = 1
     mode: str = "single"
     allocator: str = "default"
     load: str = ""
@@ -161,7 +169,7 @@ class Disturbance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         clock_limits: why the GPU's clock was not at its highest, in NVML's words.
     """
 
-    wall_s: float
+    wall_s: Seconds
     steal_s: float = 0.0
     throttled_s: float = 0.0
     foreign_cpu_s: float = 0.0
@@ -200,26 +208,26 @@ class RoundRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cell: str
-    launch: int
-    round: int
-    position: int
+    launch: Number
+    round: Number
+    position: Number
     engine: str
     twin: bool = False
     started_s: float
-    samples_ns: tuple[int, ...]
-    lead_in_ns: tuple[int, ...] = ()
-    wall_ns: int | None = None
-    cpu_ns: int | None = None
+    samples_ns: tuple[Nanoseconds, ...]
+    lead_in_ns: tuple[Nanoseconds, ...] = ()
+    wall_ns: Nanoseconds | None = None
+    cpu_ns: Nanoseconds | None = None
     minor_faults: int = 0
     major_faults: int = 0
     involuntary_switches: int = 0
     disturbance: Disturbance | None = None
     spoiled: str | None = None
     spoiled_since_s: float | None = None
-    sentinel_ns: int | None = None
+    sentinel_ns: Nanoseconds | None = None
     items: float | None = None
-    instance_calls: tuple[int, ...] = ()
-    energy_uj: int | None = None
+    instance_calls: tuple[Number, ...] = ()
+    energy_uj: Number | None = None
     loadgen: LoadRun | None = None
     calls: int | None = None
 
@@ -247,7 +255,7 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cell: str
-    launch: int
+    launch: Number
     engine: str
     twin: bool = False
     status: Status
@@ -255,8 +263,8 @@ class LaunchRecord(msgspec.Struct, frozen=True, kw_only=True):
     stderr: str = ""
     import_s: float | None = None
     load_s: float | None = None
-    first_call_ns: int | None = None
-    warm_up_ns: tuple[int, ...] = ()
+    first_call_ns: Nanoseconds | None = None
+    warm_up_ns: tuple[Nanoseconds, ...] = ()
     stretches_ns: tuple[tuple[int, ...], ...] = ()
     steady: bool | None = None
     threads: int | None = None

@@ -9,7 +9,6 @@ import msgspec
 
 from ortbench.errors import ResultsError, UsageError, expected_one_of
 from ortbench.results.csv_input import summarize_csv
-from ortbench.results.derive import summarize_folder
 from ortbench.results.folder import (
     CSV_FILE,
     MARKDOWN_FILE,
@@ -20,6 +19,7 @@ from ortbench.results.folder import (
     writing_product,
 )
 from ortbench.results.markdown import to_markdown
+from ortbench.results.reading import read_record
 from ortbench.results.summary import ArmSummary, Summary
 from ortbench.results.tidy import tidy_rows, to_csv, to_parquet
 from ortbench.results.verdicts import decide_on_interval
@@ -36,7 +36,7 @@ def load_summary(path: Path, margin: float | None = None) -> Summary:
         ResultsError: it is neither, or cannot be read.
     """
     if path.is_dir():
-        return summarize_folder(path, margin)
+        return read_record(path, margin).summary
     if not path.exists():
         raise ResultsError(f"'{path}' does not exist; expected a results folder or a CSV file.")
     summary = summarize_csv(path)

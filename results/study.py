@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ortbench.results.derive import judged_by, summarize
-from ortbench.results.folder import read_run
-from ortbench.results.journal import read_finals, read_launches, read_rounds
+from ortbench.results.reading import read_record
 from ortbench.results.schema import LaunchRecord, RoundRecord, Run
 from ortbench.results.source import load_summary
 from ortbench.results.summary import Summary
@@ -74,5 +72,5 @@ def load_results(path: Path, margin: float | None = None) -> Results:
     """
     if not path.is_dir():
         return Results(path, load_summary(path, margin))
-    run, rounds, launches = judged_by(read_run(path), margin), read_rounds(path), read_launches(path)
-    return Results(path, summarize(run, rounds, launches, read_finals(path)), run, tuple(rounds), tuple(launches))
+    record = read_record(path, margin)
+    return Results(path, record.summary, record.run, record.rounds, record.launches)
