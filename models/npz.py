@@ -111,7 +111,9 @@ def read_rows(path: Path, name: str, axis: int, rows: Collection[int]) -> NDArra
         InputShapeError: as for `read_arrays`.
     """
     with _opened(path) as archive:
-        member = next(member for member in archive.infolist() if _name(member) == name)
+        member = next((member for member in archive.infolist() if _name(member) == name), None)
+        if member is None:
+            raise InputShapeError(f"--inputs '{path}' has no array '{name}'.")
         header = _header(archive, member)
         if axis or header.fortran or not rows:
             return np.ascontiguousarray(np.take(read_arrays(path, [name])[name], list(rows), axis=axis))

@@ -37,7 +37,7 @@ from ortbench.runner.cpus import thread_limit
 from ortbench.runner.explain import explain_study
 from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
-from ortbench.runner.jobs import Reference
+from ortbench.runner.jobs import Reference, reference_limit_s
 from ortbench.runner.layouts import choose_counts
 from ortbench.runner.load import DEFAULT_BATCH_SIZES as LOAD_BATCH_SIZES
 from ortbench.runner.load import check_load, parse_load
@@ -279,7 +279,8 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
 
 
 def _reference(plan: StudyPlan) -> Reference:
-    return Reference(plan.reference, plan.source, "fp64" if plan.settings.reference == "float64" else "fp32")
+    precision = "fp64" if plan.settings.reference == "float64" else "fp32"
+    return Reference(plan.reference, plan.source, precision, reference_limit_s(plan.settings.max_time_s))
 
 
 def _twins(text: str) -> Literal["smallest", "all"]:

@@ -30,6 +30,13 @@ _PROBE_TIMEOUT_S = 120.0
 _EXPORT_TIMEOUT_S = 1800.0
 _LOAD_TIMEOUT_S = 300.0
 _REFERENCE_TIMEOUT_S = 1800.0
+# Of --max-time: what comes before measuring may take as long as measuring may, and some seconds in any case.
+_LEAST_S = 30.0
+
+
+def reference_limit_s(max_time_s: float) -> float:
+    """Return how long one run of the reference may take in a study of this --max-time."""
+    return min(max(_LEAST_S, max_time_s), _REFERENCE_TIMEOUT_S)
 
 
 def probe_targets(targets: Sequence[tuple[str, str]], interpreter: Interpreter = THIS) -> list[Availability]:
@@ -91,9 +98,19 @@ class ExportJob:
 class Reference:
     """The reference engine in a worker, giving the outputs that every arm must agree with."""
 
-    def __init__(self, label: str, source: ModelSource, precision: str = "fp32") -> None:
-        """Start loading; `ready` waits for it."""
+    def __init__(
+        self, label: str, source: ModelSource, precision: str = "fp32", limit_s: float = _REFERENCE_TIMEOUT_S
+    ) -> None:
+        """Start loading; `ready` waits for it.
+
+        Args:
+            label: of the engine.
+            source: the model.
+            precision: that it computes in.
+            limit_s: how long one run of the model, and looking through it, may take.
+        """
         self.label = label
+        self._limit_s = limit_s
         self._source = source
         self._broken: str | None = None
         # The model was seen to give other outputs when it was run again.
@@ -144,7 +161,7 @@ class Reference:
         request = job_messages.MakeReference(
             batch_size=batch_size, paths=tuple(map(str, rest)), first=1, limit_s=limit_s
         )
-        made = self._make(request, _REFERENCE_TIMEOUT_S + limit_s)
+        made = self._make(request, self._limit_s + limit_s)
         return (first, *rest[:made])
 
     def inspect(self, batch_size: int, limit_s: float) -> job_messages.Inspected:
@@ -156,7 +173,7 @@ class Reference:
             OrtbenchError: it could not be done; the reference itself goes on where its process lives.
         """
         request = job_messages.Inspect(batch_size=batch_size, limit_s=limit_s)
-        timeout_s = _LOAD_TIMEOUT_S + limit_s
+        timeout_s = self._limit_s + limit_s
         if self._source.path is None:
             self._worker.wake()
             try:
@@ -191,7 +208,7 @@ class Reference:
         """
         path = self._path(batch_size, 0)
         if not path.exists():
-            self._make(job_messages.MakeReference(batch_size=batch_size, paths=(str(path),)), _REFERENCE_TIMEOUT_S)
+            self._make(job_messages.MakeReference(batch_size=batch_size, paths=(str(path),)), self._limit_s)
         return path
 
     def _path(self, batch_size: int, index: int) -> Path:
@@ -209,6 +226,8 @@ class Reference:
             for path in request.paths:
                 Path(path).unlink(missing_ok=True)
             hint = values_hint(self._source)
+            if "no answer within" in str(error) and self._limit_s < _REFERENCE_TIMEOUT_S:
+                hint = f" A longer --max-time gives it longer.{hint}"
             said = f"{str(error).rstrip(' .')}.{hint}" if hint else str(error)
             self._broken = f"The model cannot be run at batch size {request.batch_size}: {said}"
             raise ModelError(self._broken) from error

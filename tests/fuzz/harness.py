@@ -77,7 +77,9 @@ def _run_one(case: Case, rng: random.Random, scratch: Path, number: int, outcome
         if len(str(error)) > _LONGEST_MESSAGE:
             _note(outcome, number, f"message of {len(str(error))} characters", str(error)[:1000])
     except (Exception, Hang) as error:  # noqa: BLE001 - this is what is looked for
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        # The last one of a hang is the alarm's own.
+        place = frames[-2 if isinstance(error, Hang) else -1]
         _note(
             outcome,
             number,
