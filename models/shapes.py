@@ -80,7 +80,7 @@ def settle_shapes(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], g
     if any(open_symbols(spec) for spec in settled):
         raise InputShapeError(what_is_open(settled, batch, given_size or min(given.batch_sizes or (1,))))
     rows = next((filed[place] for place in sorted(batch.places & filed.keys())), None)
-    _check_batch(given, batch, given_size, rows)
+    _check_batch(batch, given_size, rows)
     _refuse_dependent(inputs, batch, given, given_size, rows)
     return SettledShapes(
         inputs=settled,
@@ -88,7 +88,7 @@ def settle_shapes(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], g
         batch=batch,
         given_size=given_size if batch.size is None else None,
         rows=rows,
-        notes=tuple(_notes(symbols, batch, numbers)),
+        notes=(*_notes(symbols, batch, numbers), *_beside(given, batch, given_size)),
     )
 
 
@@ -187,17 +187,18 @@ def _not_the_batch(symbol: str) -> str:
     return f"{symbol}*" if symbol == BATCH else symbol
 
 
-def _check_batch(given: Given, batch: Batch, given_size: int | None, rows: int | None) -> None:
+def _check_batch(batch: Batch, given_size: int | None, rows: int | None) -> None:
     if given_size == 0 or rows == 0:
         raise InputShapeError(f"The batch ({batch.label}) is given as 0; a call needs at least one item.")
+
+
+def _beside(given: Given, batch: Batch, given_size: int | None) -> list[str]:
+    """Say that a batch typed as a shape is measured beside those of `--batch-sizes`."""
     asked = given.batch_sizes
     if given_size is None or batch.size is not None or asked is None or given_size in asked:
-        return
+        return []
     listed = ",".join(map(str, asked))
-    raise InputShapeError(
-        f"--input-shape gives the batch ({batch.label}) as {given_size}, but --batch-sizes asks for {listed}. "
-        f"Leave --batch-sizes out, or give --batch-sizes {given_size}."
-    )
+    return [f"--input-shape gives a batch of {given_size}, which is measured beside --batch-sizes {listed}"]
 
 
 def _refuse_dependent(
@@ -211,8 +212,8 @@ def _refuse_dependent(
         if isinstance(symbol, str) and symbol not in batch.symbols and depends_on(symbol, batch.symbols)
     ]
     size = rows if given_size is None else given_size
-    asked = given.batch_sizes or ((given_size,) if given_size is not None else ())
-    if dependent and set(asked) != {size}:
+    asked = {*(given.batch_sizes or ()), *(() if given_size is None else (given_size,))}
+    if dependent and asked != {size}:
         name, symbol = dependent[0]
         raise InputShapeError(
             f"The dimension {symbol} of '{name}' depends on the batch ({batch.label}), so that one batch size alone "

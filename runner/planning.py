@@ -232,7 +232,7 @@ def choose_batch_sizes(  # noqa: PLR0913 - what may decide, each given by name
         fixed: how many items a call has where an .onnx file leaves no batch open, or None.
         full: `--full` was given.
         usual: what is measured where nothing is said.
-        told: what `--input-shape` gives for the batch, or None.
+        told: what `--input-shape` gives for the batch, or None; measured beside those of `--batch-sizes`.
         first_axis: what the file fixes every input's first axis at, or None; perhaps the batch, perhaps not.
 
     Raises:
@@ -242,7 +242,9 @@ def choose_batch_sizes(  # noqa: PLR0913 - what may decide, each given by name
     if full and given:
         raise UsageError("Expected either --full or --batch-sizes, but got both; --full means 1 to 256.")
     if fixed is None:
-        return tuple(given or (FULL_BATCH_SIZES if full else usual if told is None else (told,)))
+        sizes = given or (FULL_BATCH_SIZES if full else usual if told is None else (told,))
+        # A number that was typed is used, wherever it was typed.
+        return tuple(sizes) if told is None or told in sizes else tuple(sorted({*sizes, told}))
     if given and list(given) != [fixed]:
         listed = ",".join(map(str, given))
         if fixed == 1 and first_axis in (1, None):

@@ -260,12 +260,6 @@ def test_a_batch_for_two_sizes_is_the_one_that_is_asked_for() -> None:
         ({"x": ("N", 3)}, {"shapes": {"x": (0, 3)}}, "The batch (N) is given as 0; a call needs at least one item."),
         ({"x": ("N", 3)}, {"arrays": {"x": (0, 3)}}, "The batch (N) is given as 0; a call needs at least one item."),
         (
-            {"x": ("N", 3)},
-            {"shapes": {"x": (100, 3)}, "batch_sizes": (1, 4)},
-            "--input-shape gives the batch (N) as 100, but --batch-sizes asks for 1,4. Leave --batch-sizes out, or "
-            "give --batch-sizes 100.",
-        ),
-        (
             {"x": ("N", "length")},
             {"shapes": {"x": (1, 7)}, "arrays": {"x": (4, 8)}},
             "--input-shape gives axis 1 of 'x' as 7, but in --inputs it is 8. Leave --input-shape out.",

@@ -50,8 +50,12 @@ def test_the_batch_is_found_by_its_name_behind_the_steps(tmp_path: Path) -> None
     assert plan(fixed, input_shape=["x=10x4x8"], batch_sizes="4").plan.settings.batch_sizes == (4,)
     planned = plan(open_steps, input_shape=["x=10x4x8", "h=1x4x8"])
     assert shapes(planned, 4) == {"x": (10, 4, 8), "h": (1, 4, 8)}
-    assert refusal(open_steps, input_shape=["x=10x4x8"], batch_sizes="1").startswith(
-        "--input-shape gives the batch (batch_size) as 4, but --batch-sizes asks for 1."
+    # A batch that is typed beside --batch-sizes is measured with them: neither number is dropped.
+    both = plan(open_steps, input_shape=["x=10x4x8"], batch_sizes="1")
+    assert both.plan.settings.batch_sizes == (1, 4)
+    assert shapes(both, 1) == {"x": (10, 1, 8), "h": (1, 1, 8)}
+    assert "note     --input-shape gives a batch of 4, which is measured beside --batch-sizes 1" in api.plan_lines(
+        both.plan
     )
 
 

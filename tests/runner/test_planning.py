@@ -75,6 +75,7 @@ def test_the_default_batch_sizes_give_way_to_what_is_given_and_to_a_fixed_one() 
     assert choose_batch_sizes([3], 3, full=False) == (3,)
     assert choose_batch_sizes(None, None, full=False, told=100) == (100,)
     assert choose_batch_sizes([1, 100], None, full=False, told=100) == (1, 100)
+    assert choose_batch_sizes([1, 4], None, full=False, told=2) == (1, 2, 4)
     with pytest.raises(ModelError):
         choose_batch_sizes([1, 3], 3, full=False)
     with pytest.raises(ModelError, match=r"leaves no batch open.*--batch-axis"):
