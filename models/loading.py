@@ -32,7 +32,7 @@ def load_module(source: ModelSource) -> torch.nn.Module:
     torch.manual_seed(source.seed)
     module = spec.build()
     if source.weights != "random":
-        _load_state_dict(module, Path(source.weights), spec.name)
+        load_state_dict(module, Path(source.weights), spec.name)
     return module.eval()
 
 
@@ -49,7 +49,12 @@ def _pretrained(spec: ModelSpec) -> torch.nn.Module:
         ) from error
 
 
-def _load_state_dict(module: torch.nn.Module, path: Path, model_name: str) -> None:
+def load_state_dict(module: torch.nn.Module, path: Path, model_name: str) -> None:
+    """Load a state dict's file into a module; nothing in the file is run.
+
+    Raises:
+        ModelError: it is no such file, or does not fit the model.
+    """
     import torch
 
     try:
@@ -65,5 +70,5 @@ def _load_state_dict(module: torch.nn.Module, path: Path, model_name: str) -> No
         raise ModelError(f"--weights '{path}' holds a {type(state).__name__}, not a state dict.")
     try:
         module.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AttributeError, ValueError, LookupError) as error:
         raise ModelError(f"--weights '{path}' does not fit '{model_name}': {error}") from error

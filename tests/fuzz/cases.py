@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import io
 import json
+import os
+import pickle
 import random
 import zipfile
 from pathlib import Path
@@ -306,10 +308,38 @@ def arrays(rng: random.Random, folder: Path) -> str:
     return "read"
 
 
+def weights(rng: random.Random, folder: Path) -> str:
+    """A state dict's file, damaged, or a pickle that would write outside. Imports torch: for the long run only."""
+    import torch
+
+    from ortbench.models.loading import load_state_dict
+
+    path = folder / "w.pt"
+    if rng.random() < 0.2:
+        path.write_bytes(pickle.dumps(_Writer(str(folder.parent / "escaped"))))
+    else:
+        made = io.BytesIO()
+        torch.save(torch.nn.Linear(3, 2).state_dict(), made)
+        path.write_bytes(damage_bytes(rng, made.getvalue()))
+    load_state_dict(torch.nn.Linear(3, 2), path, "m")
+    return "read"
+
+
+class _Writer:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self._path,)
+
+
 CASES: dict[str, Case] = {
     "models": models,
     "tables": tables,
     "folders": folders,
     "studies": studies,
     "arrays": arrays,
+    "weights": weights,
 }
