@@ -93,7 +93,8 @@ def answer_to(drawing: Drawing) -> dict[str, Any]:
     except OSError as error:
         return {"errno": error.errno, "strerror": error.strerror, "filename": str(error.filename or drawing.path)}
     except Exception as error:  # noqa: BLE001 - one picture that cannot be drawn costs itself only
-        return {"failed": f"{type(error).__name__}: {error}"}
+        # A backtrace follows the first line.
+        return {"failed": f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"}
     return {DRAWN: True}
 
 

@@ -33,7 +33,7 @@ _PATIENCE_S = 120.0
 # So many pictures in a row, and the fault is not the picture's.
 _MOST_DEATHS = 3
 _LONGEST_REASON = 300
-_TAIL_BYTES = 4000
+_MOST_BYTES = 100_000
 _DYING_S = 10.0
 
 
@@ -174,9 +174,11 @@ class Painter:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
         how = f"the process that draws {_ending(code) if not self._hung else f'gave no picture for {_PATIENCE_S:g} s'}"
-        last = "" if self._hung or self._errors.closed else _last_line(self._errors)
+        told = [] if self._hung or self._errors.closed else _told(self._errors)
         self._errors.close()
-        return how + (f" ({printable(last, _LONGEST_REASON)})" if last else "")
+        # Python's own message stands last; where native code ends the process, its stack does.
+        line = (told[-1] if code >= 0 else told[0]) if told else ""
+        return how + (f" ({printable(line, _LONGEST_REASON)})" if line else "")
 
 
 def _has_bytes(pipe: int) -> bool:
@@ -197,12 +199,11 @@ def _ending(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _last_line(errors: IO[bytes]) -> str:
-    """Return the last line of what a process wrote to standard error that is not blank."""
-    size = errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, size - _TAIL_BYTES))
-    lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _told(errors: IO[bytes]) -> list[str]:
+    """Return the lines that a process wrote to standard error, those left out that say nothing."""
+    errors.seek(0)
+    lines = errors.read(_MOST_BYTES).decode(errors="replace").splitlines()
+    return [line.strip(" #") for line in lines if line.strip(" #")]
 
 
 def _reason(answer: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import unicodedata
 from typing import Any
 
 # A line of at most so many characters; the longest sentence of ortbench's own has some hundreds.
-LONGEST = 4000
+LONGEST = 2000
 # The part of a text that is cut which is kept from its beginning; the advice at its end is kept, too.
 _HEAD_SHARE = 2 / 3
 # GitHub's runner trims a line before it looks for `::`; older syntaxes, such as `##vso[`, are looked for anywhere.
@@ -23,6 +23,7 @@ _OLD_COMMAND = re.compile(r"#(?=#[A-Za-z]*\[)")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&$#!])")
 # GitHub makes mentions and links of what is shown, so that a backslash does not help: a space of no width does.
 _MENTION = re.compile(r"([@#]|:(?=//)|\bwww(?=\.))")
+_ESCAPE = re.compile(r"\\(?=[xu0-7bfnrtv])")
 _NO_SPACE = "&#8203;"
 # For streams that have no such characters; what stands here is what a reader would type.
 _TYPED = str.maketrans(
@@ -99,12 +100,23 @@ def printable_json(document: str, encoding: str | None = None) -> str:
 def printable_strings(value: Any) -> Any:
     """Return plain data with every string in it, keys included, fit for a picture; line ends stay."""
     if isinstance(value, str):
-        return printable_lines(cut(value))
+        return _pictured(cut(value))
     if isinstance(value, dict):
         return {printable_strings(key): printable_strings(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [printable_strings(each) for each in value]
     return value
+
+
+def without_halves(text: str) -> str:
+    """Return text that UTF-8 can hold: halves of characters, as in a file's name that is no UTF-8, are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _pictured(text: str) -> str:
+    """Return text for a picture: Vega unescapes some texts, where a backslash and `x01` become one character."""
+    shown = "".join(f"<U+{ord(one):04X}>" if _hidden(one) and one != "\n" else one for one in text)
+    return _ESCAPE.sub("\N{SET MINUS}", shown)
 
 
 def _spelled(text: str, kept: str) -> str:

@@ -20,6 +20,7 @@ from ortbench.faults import fault_sentences, faults_logged_in
 from ortbench.progress import Progress
 from ortbench.results.change import change_between
 from ortbench.results.diff import RunDiff
+from ortbench.results.folder import encode_json
 from ortbench.results.schema import Run
 from ortbench.results.study import Results, load_results
 from ortbench.runner.planning import Settings
@@ -60,7 +61,7 @@ def compare_and_show(  # noqa: PLR0913 - a switch each, given by name
         document = msgspec.to_builtins(comparison.summary) | ({"change": msgspec.to_builtins(change)} if change else {})
         if comparison.explanation:
             document["explanation"] = msgspec.to_builtins(comparison.explanation)
-        answer_json(msgspec.json.format(msgspec.json.encode(document)))
+        answer_json(msgspec.json.format(encode_json(document)))
     else:
         print_summary(comparison.summary, answer_console())
         if change:

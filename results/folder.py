@@ -8,11 +8,13 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ortbench.errors import RecordError, ResultsError, UsageError
 from ortbench.locking import LOCK_FILE, claimed, holder
+from ortbench.printable import without_halves
 from ortbench.results.plain_data import check_run
 from ortbench.results.schema import SCHEMA_VERSION, Run
 from ortbench.writing import write_whole
@@ -129,7 +131,23 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, document: msgspec.Struct) -> None:
     """Write a struct as indented JSON."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    write_atomically(path, msgspec.json.format(encode_json(document), indent=2) + b"\n")
+
+
+def encode_json(document: Any) -> bytes:
+    """Return a struct or plain data as JSON; what is no UTF-8, as a file's name may be, is spelled out."""
+    try:
+        return msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_without_halves(msgspec.to_builtins(document)))
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_halves(value)
+    if isinstance(value, dict):
+        return {_without_halves(key): _without_halves(each) for key, each in value.items()}
+    return [_without_halves(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def read_run(folder: Path) -> Run:

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from ortbench.errors import ResultsError
-from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, writing_to
+from ortbench.results.folder import FINALS_FOLDER, LAUNCHES_FILE, ROUNDS_FILE, encode_json, writing_to
 from ortbench.results.plain_data import check_launch
 from ortbench.results.schema import LaunchRecord, RoundRecord
 from ortbench.results.windows import mark_windows
@@ -38,11 +38,11 @@ class Journal:
 
     def append_round(self, records: Iterable[RoundRecord]) -> None:
         """Append one round, all its arms in one write."""
-        self._write(self._rounds, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+        self._write(self._rounds, b"".join(encode_json(record) + b"\n" for record in records))
 
     def append_launch(self, record: LaunchRecord) -> None:
         """Append how one arm was made ready, or how it ended."""
-        self._write(self._launches, msgspec.json.encode(record) + b"\n")
+        self._write(self._launches, encode_json(record) + b"\n")
 
     def _write(self, file: FileIO, content: bytes) -> None:
         """Write all of it: the system may take a part, and refuse the rest at the next try."""

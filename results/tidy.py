@@ -7,6 +7,7 @@ import io
 import re
 from typing import Any
 
+from ortbench.printable import without_halves
 from ortbench.results.summary import ArmSummary, CellSummary, Summary
 
 # Name -> type of the values; the order of results.csv.
@@ -77,7 +78,7 @@ def to_csv(rows: list[Row]) -> bytes:
     writer = csv.DictWriter(text, fieldnames=list(COLUMNS), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: _cell(row[name]) for name in COLUMNS} for row in rows)
-    return text.getvalue().encode()
+    return without_halves(text.getvalue()).encode()
 
 
 def to_parquet(rows: list[Row]) -> bytes:
@@ -87,6 +88,10 @@ def to_parquet(rows: list[Row]) -> bytes:
 
     types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    # Parquet's strings are UTF-8.
+    rows = [
+        {name: without_halves(each) if isinstance(each, str) else each for name, each in row.items()} for row in rows
+    ]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
     return bytes(sink.getvalue().to_pybytes())

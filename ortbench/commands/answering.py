@@ -90,7 +90,9 @@ def print_json(document: Any) -> None:
     """Print a struct or plain data as one JSON document on standard output."""
     import msgspec
 
-    answer_json(msgspec.json.format(msgspec.json.encode(document)))
+    from ortbench.results.folder import encode_json
+
+    answer_json(msgspec.json.format(encode_json(document)))
 
 
 @contextmanager

@@ -236,7 +236,9 @@ def _shown(results: Path, *, measured: bool) -> list[str]:
 
 def _resumed(words: list[str], results: Path, token: str, trial: Trial) -> bytes:
     """Go on with the study, or begin it anew where nothing is there yet; return the record."""
-    more = ["--resume", "--max-time", f"{_spent_s(results) + 1:.1f}s"] if (results / RUN_FILE).exists() else []
+    more = []
+    if (results / RUN_FILE).exists():
+        more = ["--resume", "--max-time", f"{max(_STUDY_S, _spent_s(results)) + 3:.1f}s"]
     study = Study([*words, *more], token, results.parent / "said-later", None)
     status, said = _wait(study, trial), study.said()
     # An arm whose worker was killed stays failed, and says so by status 3.

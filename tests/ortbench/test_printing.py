@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ortbench.printable import cut, encodable, markdown_text, printable, printable_json, without_commands
+from ortbench.printable import (
+    cut,
+    encodable,
+    markdown_text,
+    printable,
+    printable_json,
+    printable_strings,
+    without_commands,
+)
 from tests.conftest import Outcome, run_in
 from tests.hostile import COMMAND, HOSTILE, escapes, hostile_csv, name, write_hostile_folder
 
@@ -221,3 +229,19 @@ def test_nothing_is_printed_past_the_streams() -> None:
         if re.search(r"\bConsole\(|\bsys\.(__)?std(out|err)|\becho\(", file.read_text(encoding="utf-8"))
     }
     assert past <= _OWN_STREAMS
+
+
+def test_a_name_that_is_no_utf8_goes_through_every_file(tmp_path: Path) -> None:
+    from ortbench.results.csv_input import summarize_csv_text
+    from ortbench.results.source import write_derived
+
+    text = "engine,batch_size,threads,latency_ms\na\udcff,1,1,2\n"
+    write_derived(tmp_path, summarize_csv_text(text, "x.csv", "m\udcff"))
+    for name in ("summary.json", "results.csv", "summary.md"):
+        assert "\\udcff" in (tmp_path / name).read_text(encoding="utf-8").replace("\\\\", "\\")
+    assert (tmp_path / "results.parquet").stat().st_size > 100
+
+
+def test_pictures_hold_no_text_that_vega_would_unescape() -> None:
+    shown = printable_strings({"a\x01": ["b\\x01", ("c\nd", 1.5, None)]})
+    assert shown == {"a<U+0001>": ["b\N{SET MINUS}x01", ["c\nd", 1.5, None]]}
