@@ -237,8 +237,8 @@ def test_a_name_that_is_no_utf8_goes_through_every_file(tmp_path: Path) -> None:
 
     text = "engine,batch_size,threads,latency_ms\na\udcff,1,1,2\n"
     write_derived(tmp_path, summarize_csv_text(text, "x.csv", "m\udcff"))
-    for name in ("summary.json", "results.csv", "summary.md"):
-        assert "\\udcff" in (tmp_path / name).read_text(encoding="utf-8").replace("\\\\", "\\")
+    for file in ("summary.json", "results.csv", "summary.md"):
+        assert "\\udcff" in (tmp_path / file).read_text(encoding="utf-8").replace("\\\\", "\\")
     assert (tmp_path / "results.parquet").stat().st_size > 100
 
 
