@@ -27,6 +27,7 @@ from ortbench.export.cache import artifact_folder
 from ortbench.export.checking import check_file, check_parity, file_outputs, module_outputs
 from ortbench.export.onnx_file import default_opset, model_sha256, read_signature
 from ortbench.export.quantizing import convert_to_float16, quantization_identity, quantize
+from ortbench.locking import holder, lock_of, locked
 from ortbench.models.files import file_sha256
 from ortbench.models.inputs import Arrays, make_inputs
 from ortbench.models.loading import load_module
@@ -40,6 +41,8 @@ EXPORTERS = ("dynamo", "torchscript")
 # bfloat16 is not among them: neither ONNX Runtime's CPU provider nor the checker could say whether it is right.
 ARTIFACT_PRECISIONS = ("fp32", "fp16", "int8")
 _EXAMPLE_BATCH = 2
+# An export takes no longer, or its process is ended.
+_LONGEST_WAIT_S = 1800.0
 _VERSIONED = ("torch", "torchvision", "onnx", "onnxscript")
 
 
@@ -65,7 +68,8 @@ class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
 def export_model(request: ExportRequest) -> Artifact:
     """Return the artifact of `request`, reused where a whole one of the same identity exists.
 
-    The folder appears under its name only when everything in it has been checked.
+    The folder appears under its name only when everything in it has been checked. Where another process is making the
+    same, this one waits and uses what that made.
 
     Raises:
         ExportError: the model cannot be exported, or the ONNX file is invalid or disagrees with eager PyTorch.
@@ -74,8 +78,13 @@ def export_model(request: ExportRequest) -> Artifact:
     if existing := find_export(request):
         return existing
     identity = export_identity(request)
-    folder = Path(request.output) if request.output else artifact_folder(identity)
+    folder = _folder(request, identity)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock_of(folder), f"The exported model '{folder}'", _LONGEST_WAIT_S):
+        return read_artifact(folder, identity) or _make(request, identity, folder)
+
+
+def _make(request: ExportRequest, identity: ExportIdentity, folder: Path) -> Artifact:
     with tempfile.TemporaryDirectory(prefix=".export-", dir=request.scratch or folder.parent) as scratch:
         manifest = _build(request, identity, Path(scratch))
         _move_into_place(Path(scratch), folder)
@@ -85,7 +94,16 @@ def export_model(request: ExportRequest) -> Artifact:
 def find_export(request: ExportRequest) -> Artifact | None:
     """Return the artifact of `request` if a whole one is there already; imports nothing heavy."""
     identity = export_identity(request)
-    return read_artifact(Path(request.output) if request.output else artifact_folder(identity), identity)
+    return read_artifact(_folder(request, identity), identity)
+
+
+def who_exports(request: ExportRequest) -> str | None:
+    """Return which process is making the artifact of `request`, e.g. `process 4711`; None where none is."""
+    return holder(lock_of(_folder(request, export_identity(request))))
+
+
+def _folder(request: ExportRequest, identity: ExportIdentity) -> Path:
+    return Path(request.output) if request.output else artifact_folder(identity)
 
 
 def export_identity(request: ExportRequest) -> ExportIdentity:

@@ -85,6 +85,11 @@ def holder(file: Path) -> str | None:
         os.close(descriptor)
 
 
+def lock_of(path: Path) -> Path:
+    """Return the file that is locked while a file or folder of the cache is made: beside it, and hidden."""
+    return path.with_name(f".{path.name}.lock")
+
+
 def _acquire(file: Path, what: str, wait_s: float, say: Callable[[str], None]) -> int | None:
     deadline = time.monotonic() + wait_s
     told = False

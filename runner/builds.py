@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from ortbench.engines.base import LoadRequest
 from ortbench.engines.registry import ResolvedEngine
-from ortbench.errors import OrtbenchError
+from ortbench.errors import OrtbenchError, UsageError
 from ortbench.export.cache import make_cache_folder
+from ortbench.locking import lock_of, locked
 from ortbench.runner import job_messages
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.environments import interpreter_for
@@ -42,12 +47,12 @@ class Builds:
         """Build what `request` needs, unless the engine builds nothing or it was built in this study."""
         key = _key(engine, request)
         if engine.entry.examines and key not in self._made:
-            _run(engine, request)
+            _run(engine, request, say)
             self._made[key] = Build()
         if not engine.entry.builds_for(request.precision) or key in self._made:
             return
         say(f"building {engine.label} for {request.threads} threads, unless it was built before")
-        build = _run(engine, request)
+        build = _run(engine, request, say)
         self._made[key] = build
         if build.failure:
             say(f"{engine.label} cannot be built: {build.failure}")
@@ -59,17 +64,37 @@ class Builds:
         return self._made.get(_key(engine, request), Build())
 
 
-def _run(engine: ResolvedEngine, request: LoadRequest) -> Build:
+def _run(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> Build:
     try:
-        if request.cache and engine.entry.builds_for(request.precision):
-            make_cache_folder(Path(request.cache))
         cpus, interpreter = choose_cpus(request.threads), interpreter_for(engine)
-        with Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker:
+        with (
+            _alone(engine, request, say),
+            Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker,
+        ):
             question = job_messages.Build(engine=engine.entry.name, request=request)
             built = worker.ask(question, job_messages.Built, _BUILD_TIMEOUT_S)
     except OrtbenchError as error:
         return Build(failure=str(error))
     return Build(seconds=None if built.reused else built.seconds)
+
+
+@contextmanager
+def _alone(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> Iterator[None]:
+    """Build while no other process builds the same: whoever comes second finds what the first kept."""
+    if not request.cache or not engine.entry.builds_for(request.precision):
+        yield
+        return
+    folder = Path(request.cache)
+    make_cache_folder(folder)
+    # In which folder a study keeps what it compiles makes no other build.
+    asked = (engine.label, msgspec.structs.replace(request, compiled=None))
+    name = hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()[:16]
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(lock_of(folder / name), f"The build of {engine.label}", _BUILD_TIMEOUT_S, say))
+        except OSError as error:
+            raise UsageError(f"The cache folder '{folder}' cannot be written: {error.strerror}.") from error
+        yield
 
 
 def _key(engine: ResolvedEngine, request: LoadRequest) -> tuple[str, int, str]:

@@ -20,7 +20,7 @@ from ortbench.engines.environment import Wheels
 from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineUnavailable
 from ortbench.export.cache import ENVIRONMENT_FILE, EnvironmentManifest, environments_root, make_cache_folder
-from ortbench.locking import locked
+from ortbench.locking import lock_of, locked
 from ortbench.runner.complaints import complaint_in
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
 from ortbench.runner.own_package import own_package, put_in_place
@@ -62,8 +62,7 @@ def make_environment(engine: ResolvedEngine, say: Callable[[str], None]) -> None
         return
     folder = environment_folder(wheels)
     make_cache_folder(folder.parent)
-    lock = folder.with_name(f".{folder.name}.lock")
-    with locked(lock, f"The environment '{folder}'", _TIMEOUT_S, say):
+    with locked(lock_of(folder), f"The environment '{folder}'", _TIMEOUT_S, say):
         if not _is_whole(folder):  # another process made it meanwhile
             _make(wheels, folder, engine, say)
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from ortbench.export.artifact import Artifact
-from ortbench.export.exporter import ExportRequest, find_export
+from ortbench.export.exporter import ExportRequest, find_export, who_exports
 from ortbench.runner.jobs import ExportJob
 
 
@@ -50,7 +50,10 @@ class Exports:
 
     def _start(self, request: ExportRequest) -> ExportJob:
         how = "" if request.precision == "fp32" else f" in {request.precision}"
-        self._say(f"exporting {request.source.name} to ONNX{how}")
+        if other := who_exports(request):
+            self._say(f"waiting for {other}, which is making the same")
+        else:
+            self._say(f"exporting {request.source.name} to ONNX{how}")
         return ExportJob(request)
 
     def _finish(self, request: ExportRequest) -> Artifact:
@@ -59,5 +62,5 @@ class Exports:
         with self._job as job:
             artifact = job.result()
         self._job = None
-        self._say(f"exported to {artifact.path}")
+        self._say(f"{'found' if artifact.reused else 'exported to'} {artifact.path}")
         return artifact

@@ -11,6 +11,7 @@ import numpy as np
 
 from ortbench.errors import ArmError, InputShapeError
 from ortbench.export.cache import cache_root, make_cache_folder
+from ortbench.locking import lock_of, locked
 from ortbench.models.catalog import find_model
 from ortbench.models.files import file_sha256
 from ortbench.runner import job_messages
@@ -93,7 +94,12 @@ def _key(model: str, images: list[Path]) -> str:
 def _make(model: str, images: list[Path], path: Path) -> None:
     make_cache_folder(path.parent)
     names = tuple(str(image.absolute()) for image in images)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as scratch:
+    with (
+        locked(lock_of(path), f"The file of images '{path}'", _TIMEOUT_S),
+        tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as scratch,
+    ):
+        if path.exists():  # another process made it meanwhile
+            return
         made = Path(scratch) / path.name
         try:
             with Worker("the preprocessing") as worker:
