@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ortbench.charts.hollow import is_solid, standing
 from ortbench.results.schema import CellKey
-from ortbench.results.summary import ArmSummary, CellSummary, Summary
+from ortbench.results.summary import ArmSummary, Bounds, CellSummary, Summary
 from ortbench.units import format_significant
 
 Row = dict[str, Any]
@@ -86,16 +85,10 @@ def _row(cell: CellSummary, arm: ArmSummary) -> Row:
     }
     if latency is None:
         return row
-    bounds = latency.ci95 or (latency.median, latency.median)
-    row |= _values("latency", latency.median, bounds, lambda value: value)
-    throughput = arm.throughput_per_s or 0.0
-    # The same interval, seen from the other side: what is slower by a factor gets less done by that factor.
-    row |= _values("throughput", throughput, bounds, lambda value: throughput * latency.median / value)
-    return row
+    throughput = _values("throughput", arm.throughput_per_s or 0.0, arm.throughput_ci95)
+    return row | _values("latency", latency.median, latency.ci95) | throughput
 
 
-def _values(
-    name: str, value: float, bounds: tuple[float, float], convert: Callable[[float], float]
-) -> dict[str, float | str]:
-    low, high = sorted(convert(bound) for bound in bounds)
+def _values(name: str, value: float, interval: Bounds | None) -> Row:
+    low, high = interval or (value, value)
     return {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_label": format_significant(value)}

@@ -187,7 +187,7 @@ def _resolution(summary: Summary) -> list[str]:
                 )
     if summary.resolution is not None:
         lines.append(f"resolution: this run tells differences of {summary.resolution:.1%} and more")
-    unmet = [arm for cell in summary.cells for arm in cell.arms if arm.target_met is False]
+    unmet = [arm for cell in summary.cells for arm in cell.arms if arm.target_met is False and not arm.twin]
     if unmet:
         known = quantity(len(unmet), "speedup is", "speedups are")
         lines.append(f"target: {known} known less well than was wanted; a longer --max-time would help")

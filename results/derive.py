@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,51 +12,28 @@ import msgspec
 
 from ortbench.results.agreement import telling_parity
 from ortbench.results.arm_figures import Measured, cold, largest, latency, memory, throughput
+from ortbench.results.arm_records import ArmId, ArmRecord, arm_records, decide_all
 from ortbench.results.attainable import arm_share
 from ortbench.results.attempts import Attempts
 from ortbench.results.decomposition import best_against_best
-from ortbench.results.elasticity import Elasticity, cell_elasticities
 from ortbench.results.energy import joules_per_item
 from ortbench.results.fairness import marks
 from ortbench.results.faults import minor_faults_per_call
 from ortbench.results.folder import read_run
 from ortbench.results.instances import instance_medians_ms
 from ortbench.results.journal import read_finals, read_launches, read_rounds
-from ortbench.results.load import arm_load, comparable, load_marks
+from ortbench.results.load import arm_load, load_marks
 from ortbench.results.machine_speed import drift
 from ortbench.results.notes import summary_notes
-from ortbench.results.pairing import by_arm, cell_ratios, counted
 from ortbench.results.placement_marks import binding_marks, placement_marks
-from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run, Status
+from ortbench.results.schema import ArmKey, LaunchRecord, PlannedCell, RoundRecord, Run
 from ortbench.results.slices import slice_marks
-from ortbench.results.statistics import LogEstimate, estimate_over_launches
 from ortbench.results.summary import ArmSummary, CellSummary, Speedup, Summary, arm_label
 from ortbench.results.trust import Group, doubts
-from ortbench.results.verdicts import DEFAULT_MARGIN, Verdict, decide, resolution
+from ortbench.results.verdicts import DEFAULT_MARGIN, resolution
 from ortbench.units import typed_duration
 
 _Figure = TypeVar("_Figure")
-_ArmId = tuple[str, ArmKey]
-
-
-@dataclass
-class _ArmRecord:
-    """The lines of one arm in one cell, and what is concluded from them."""
-
-    slices: Sequence[RoundRecord] = ()
-    launches: list[LaunchRecord] = field(default_factory=list)
-    speedup: LogEstimate | None = None
-    verdict: Verdict = "inconclusive"
-    elasticity: Elasticity | None = None
-
-    def status(self, cell: PlannedCell) -> tuple[Status, str | None]:
-        """An arm that ever failed or was invalid is so: the launches that happened to work are no study."""
-        for launch in self.launches:
-            if launch.status != "ok":
-                return launch.status, launch.reason
-        if not self.slices:
-            return "skipped", cell.reason or "the study ended before its turn"
-        return "ok", None
 
 
 def summarize_folder(folder: Path, margin: float | None = None) -> Summary:
@@ -91,13 +67,13 @@ def summarize(
     lines: dict[str, list[RoundRecord]] = defaultdict(list)
     for line in rounds:
         lines[line.cell].append(line)
-    records = _records(run, lines, launches, attempts)
+    records = arm_records(run, lines, launches, attempts)
     nobody: dict[Group, str] = {}
     doubt = attempts.of(
         "whether the baseline agrees with its twins", lambda: doubts(run.cells, lines, run.baseline), nobody
     )
     doubted = {cell.key.id: doubt[cell.key.launch] for cell in run.cells if cell.key.launch in doubt}
-    attempts.of("the verdicts", lambda: _decide_all(records, margin, doubted), None)
+    attempts.of("the verdicts", lambda: decide_all(records, margin, doubted), None)
     cells = tuple(_cell(cell, run, records, doubted.get(cell.key.id), attempts) for cell in run.cells)
     twins = [record.speedup for (_, arm), record in records.items() if arm.twin and record.speedup]
     notes = summary_notes(run, rounds, launches, cells, attempts)
@@ -131,64 +107,8 @@ def margin_of(run: Run) -> float:
     return margin if isinstance(margin, float) and 0 < margin <= 1 else DEFAULT_MARGIN
 
 
-def _records(
-    run: Run, lines: Mapping[str, Sequence[RoundRecord]], launches: Sequence[LaunchRecord], attempts: Attempts
-) -> dict[_ArmId, _ArmRecord]:
-    """Return what there is of every arm, with its speedup where it has one."""
-    records: dict[_ArmId, _ArmRecord] = defaultdict(_ArmRecord)
-    for launch in launches:
-        records[launch.cell, ArmKey(launch.engine, launch.twin)].launches.append(launch)
-    for cell in run.cells:
-        own = lines.get(cell.key.id, ())
-        for arm, slices in by_arm(counted(own)).items():
-            # A slice without a call says nothing.
-            records[cell.key.id, arm].slices = [line for line in slices if line.samples_ns]
-        attempts.of(
-            f"{cell.key.id}: the speedups",
-            partial(_estimate_speedups, cell, own, run.baseline, records, attempts),
-            None,
-        )
-    return records
-
-
-def _estimate_speedups(
-    cell: PlannedCell,
-    lines: Sequence[RoundRecord],
-    baseline: str,
-    records: Mapping[_ArmId, _ArmRecord],
-    attempts: Attempts,
-) -> None:
-    base = records[cell.key.id, ArmKey(baseline)]
-    if base.status(cell)[0] != "ok":
-        return
-    nobody: dict[ArmKey, Elasticity] = {}
-    elasticities = attempts.of(f"{cell.key.id}: the elasticities", lambda: cell_elasticities(lines, baseline), nobody)
-    for arm, ratios in cell_ratios(lines, baseline).items():
-        own = records[cell.key.id, arm]
-        if own.status(cell)[0] == "ok" and comparable(base.slices, own.slices, cell.key.batch_size):
-            own.speedup = estimate_over_launches(ratios)
-            own.elasticity = elasticities.get(arm)
-
-
-def _decide_all(records: Mapping[_ArmId, _ArmRecord], margin: float, doubted: Mapping[str, str]) -> None:
-    """Decide all speedups of the study together, since each is one of many comparisons; a twin's for itself.
-
-    Args:
-        records: of every arm.
-        margin: the band of every verdict.
-        doubted: the cells whose verdicts are withheld, with the reason.
-    """
-    judged = [(cell, record) for (cell, arm), record in records.items() if record.speedup and not arm.twin]
-    verdicts = decide([record.speedup for _, record in judged], margin)
-    for (cell, record), verdict in zip(judged, verdicts, strict=True):
-        record.verdict = "withheld" if cell in doubted else verdict
-    for (_, arm), record in records.items():
-        if arm.twin:
-            [record.verdict] = decide([record.speedup], margin)
-
-
 def _cell(
-    cell: PlannedCell, run: Run, records: dict[_ArmId, _ArmRecord], doubt: str | None, attempts: Attempts
+    cell: PlannedCell, run: Run, records: dict[ArmId, ArmRecord], doubt: str | None, attempts: Attempts
 ) -> CellSummary:
     arms = [_arm(arm, cell, run, records[cell.key.id, arm], attempts) for arm in cell.arms]
     last = {arm: found.launches[-1] for arm in cell.arms if (found := records[cell.key.id, arm]).launches}
@@ -210,7 +130,7 @@ def _cell(
     return CellSummary(**msgspec.structs.asdict(cell.key), arms=tuple(told), doubt=doubt)
 
 
-def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: _ArmRecord, attempts: Attempts) -> ArmSummary:
+def _arm(arm: ArmKey, cell: PlannedCell, run: Run, record: ArmRecord, attempts: Attempts) -> ArmSummary:
     status, reason = record.status(cell)
     slices, batch_size = record.slices, cell.key.batch_size
     last = record.launches[-1] if record.launches else None
@@ -262,7 +182,7 @@ def _target_met(speedup: Speedup | None, target: float | None) -> bool | None:
     return speedup.ci95 is not None and (speedup.ci95[1] - speedup.ci95[0]) / 2 / speedup.ratio <= target
 
 
-def _speedup(record: _ArmRecord, baseline: str) -> Speedup | None:
+def _speedup(record: ArmRecord, baseline: str) -> Speedup | None:
     own = record.speedup
     if own is None:
         return None

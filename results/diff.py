@@ -4,8 +4,9 @@ Two runs are not paired, so the interval of a change is made of both runs' own: 
 estimates with the half-widths to either side combined in quadrature (Zou and Donner, Construction of confidence limits
 about effect measures: a general approach, Statistics in Medicine, 2008). That assumes independent runs. How a machine
 drifts from one run to the other is in neither interval, so the change of a latency may be the machine's. The speedup
-over the baseline is paired within each run, where drift cancels: its change is the one to be believed, and the verdict
-is about it. Figures from a CSV were never paired: there an interval is the widest that both runs' bounds allow.
+over the baseline is paired within each run, so that drift matters only as far as one engine feels it more than the
+other: its change is the one to be believed, and the verdict is about it. Figures from a CSV were never paired: there an
+interval is the widest that both runs' bounds allow.
 """
 
 from __future__ import annotations
@@ -183,17 +184,21 @@ def _arm(old: ArmSummary, new: ArmSummary, baseline: str, *, paired: bool) -> Ar
 
 
 def _reason(old: ArmSummary, new: ArmSummary, *, has_speedup: bool) -> str | None:
+    both = (("old", old), ("new", new))
     wrong = [
         f"{arm.status} in {which}" + (f" ({arm.reason})" if arm.reason else "")
-        for which, arm in (("old", old), ("new", new))
+        for which, arm in both
         if arm.status != "ok"
     ]
-    withheld = [
-        f"the verdict in {which} is withheld"
-        for which, arm in (("old", old), ("new", new))
-        if arm.speedup and arm.speedup.verdict == "withheld"
+    speedups = [(which, arm.speedup) for which, arm in both if arm.speedup]
+    withheld = [f"the verdict in {which} is withheld" for which, own in speedups if own.verdict == "withheld"]
+    unknown = [
+        f"its speedup in {which} has no interval" + (f" ({own.no_interval})" if own.no_interval else "")
+        for which, own in speedups
+        if own.ci95 is None
     ]
-    return "; ".join(wrong or withheld) or (None if has_speedup else "the baseline has no figure beside it")
+    found = wrong or withheld or (unknown if has_speedup else [])
+    return "; ".join(found) or (None if has_speedup else "the baseline has no figure beside it")
 
 
 def _decided(cells: Sequence[CellDiff], band: float, *, paired: bool) -> Iterator[CellDiff]:

@@ -80,6 +80,14 @@ def test_points_carry_values_and_intervals() -> None:
     )
 
 
+def test_throughput_has_its_own_interval_and_not_the_latencys() -> None:
+    columns = "engine,batch_size,threads,latency_ms,latency_low_ms,latency_high_ms,throughput_per_s"
+    known = f"{columns},throughput_low_per_s,throughput_high_per_s\ne0,1,1,10,9,11,80,70,95\n"
+    for text, expected in ((known, (80, 70, 95)), (f"{columns}\ne0,1,1,10,9,11,80\n", (80, 80, 80))):
+        [row] = points(charts(summarize_csv_text(text, "m.csv", "m"))["m-throughput-1"])
+        assert (row["throughput"], row["throughput_low"], row["throughput_high"]) == expected
+
+
 def test_titles_and_axes_say_what_is_shown() -> None:
     chart = charts(study())["my-model-latency-comparison-2"]
     assert chart["title"]["text"] == "Threads vs Latency, batch size 2"

@@ -338,3 +338,20 @@ def test_differences_are_known_by_section() -> None:
 def test_machine_model_and_artifact_make_runs_incomparable(change: dict[str, Any], lines: list[str]) -> None:
     artifact = ArtifactRecord(path="x", sha256="aa")
     assert incomparable(make_run(artifact=artifact), make_run(**{"artifact": artifact, **change})) == lines
+
+
+def test_a_speedup_without_an_interval_is_inconclusive_and_says_in_which_run_and_why() -> None:
+    why = "there is one launch, which says nothing about the next"
+    known, unknown = make_summary({1: 2.0}), make_summary({1: 2.0}, None)
+    [cell] = unknown.cells
+    arms = tuple(
+        msgspec.structs.replace(arm, speedup=msgspec.structs.replace(arm.speedup, no_interval=why))
+        if arm.speedup
+        else arm
+        for arm in cell.arms
+    )
+    one_launch = msgspec.structs.replace(unknown, cells=(msgspec.structs.replace(cell, arms=arms),))
+    ort = arm_of(compare_runs(known, one_launch))
+    assert (ort.verdict, ort.reason) == ("inconclusive", f"its speedup in new has no interval ({why})")
+    assert arm_of(compare_runs(unknown, known)).reason == "its speedup in old has no interval"
+    assert arm_of(compare_runs(known, known)).reason is None
