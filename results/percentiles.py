@@ -14,8 +14,8 @@ Below five launches there is no interval. What befalls only some launches (a bur
 is slower in one of three) is missed altogether by few: of three launches one study in three sees no slow one. From five
 launches on the interval holds the truth in 92 of 100 simulated cases and more where calls of a launch are alike or wait
 in a queue, but in 76 for the 99th percentile of a queue from no more calls than it takes, which is often beyond them
-all. Where one launch of three is 5 % slower it holds in 83 (five launches) and 95 (eight); where a quarter of the
-launches have bursts, in 73 (five) and 88 (eight) for the 99th percentile. No interval from such launches can do much
+all. Where one launch of three is 5 % slower it holds in 87 (five launches) and 96 (eight); where a quarter of the
+launches have bursts, in 75 (five) and 89 (eight) for the 99th percentile. No interval from such launches can do much
 better: five of them see no burst in 24 of 100 cases.
 
 Sources: Conover, Practical Nonparametric Statistics, 3rd edition, section 3.2 (between order statistics); Woodruff,
