@@ -49,8 +49,8 @@ def find_batch(
     """Find the batch.
 
     It is the dimension that is called so (`batch_size`, `N`), wherever it stands; else the one name of first axes; else
-    all nameless first axes together. Names of other things, such as `sequence_length`, are none. Where several could be
-    meant, the numbers given decide if all but one are settled, or if one of them alone is among the batch sizes asked
+    all nameless first axes together. Names of other things, such as `sequence_length`, are none. A dimension that stands
+    in more inputs than a first axis that only its place tells could be the batch too. Where several could be meant, the numbers given decide if all but one are settled, or if one of them alone is among the batch sizes asked
     for. A nameless first axis of another input follows the batch, and so does the only nameless axis of an input
     where the number given for it is the batch's.
 
@@ -104,11 +104,27 @@ def _candidates(inputs: Sequence[TensorSpec]) -> list[frozenset[str]]:
     for symbols, rank in ((every, _WORD), (leading, _LETTER), (every, _LETTER)):
         if named := [symbol for symbol in symbols if batch_rank(symbol) == rank]:
             return [frozenset({symbol}) for symbol in named]
-    named = [symbol for symbol in leading if not tells_nothing(symbol) and not is_another(symbol)]
-    if named:
-        return [frozenset({symbol}) for symbol in named]
-    nameless = frozenset(symbol for symbol in leading if tells_nothing(symbol))
-    return [nameless] if nameless else []
+    by_place = [symbol for symbol in leading if not tells_nothing(symbol) and not is_another(symbol)]
+    found = [frozenset({symbol}) for symbol in by_place]
+    if not found and (by_place := [symbol for symbol in leading if tells_nothing(symbol)]):
+        # Generated names may differ for equal dimensions, but hardly within one input.
+        apart = any(len(set(spec.shape) & set(by_place)) > 1 for spec in inputs)
+        found = [frozenset({symbol}) for symbol in by_place] if apart else [frozenset(by_place)]
+    return [*found, *_wider_shared(inputs, every, found)] if found else []
+
+
+def _wider_shared(
+    inputs: Sequence[TensorSpec], symbols: Iterable[str], found: Iterable[frozenset[str]]
+) -> list[frozenset[str]]:
+    """Return dimensions of more inputs than any first axis is of, as the batch is with the time first and a state."""
+    known = {symbol for one in found for symbol in one}
+
+    def reach(one: frozenset[str]) -> int:
+        return sum(not one.isdisjoint(spec.shape) for spec in inputs)
+
+    most = max(map(reach, found))
+    others = [symbol for symbol in symbols if not (symbol in known or is_nameless(symbol) or is_another(symbol))]
+    return [one for symbol in others if reach(one := frozenset({symbol})) > most]
 
 
 def _decide(
@@ -125,10 +141,10 @@ def _decide(
     fitting = [one for one in found if given[one] and given[one] <= set(asked or ())]
     if not open_ones and len(fitting) == 1:
         return fitting
+    labels = [_label(one, symbols) for one in found]
     raise InputShapeError(
-        f"The model's batch cannot be told: it could be {_either(found)}. Say which with "
-        f"{', '.join(f'--batch-axis {label}' for label in map(_label, found))}, or --batch-axis {NONE} where a call is "
-        "one item."
+        f"The model's batch cannot be told: it could be [{', '.join(labels)}]. Say which with "
+        f"{', '.join(f'--batch-axis {label}' for label in labels)}, or --batch-axis {NONE} where a call is one item."
     )
 
 
@@ -243,9 +259,8 @@ def _fixed_first_axis(inputs: Sequence[TensorSpec], asked: Sequence[int] | None)
     return Batch()
 
 
-def _label(symbols: frozenset[str]) -> str:
-    return ",".join(sorted(symbols))
-
-
-def _either(found: Sequence[frozenset[str]]) -> str:
-    return f"[{', '.join(map(_label, found))}]"
+def _label(chosen: frozenset[str], symbols: Mapping[str, set[Place]]) -> str:
+    """Return what `--batch-axis` takes for these symbols."""
+    nameless = sorted(place for symbol in chosen if is_nameless(symbol) for place in symbols[symbol])
+    named = sorted(symbol for symbol in chosen if not is_nameless(symbol))
+    return ",".join([*named, *(f"{name}:{axis}" for name, axis in nameless)])

@@ -13,8 +13,11 @@ from collections.abc import Iterable
 NAMELESS = "?"
 
 _PLACEHOLDER = re.compile(r"(\?.*|-1|none|unk__\d+|unknown|dynamic|)", re.IGNORECASE)
-# Written by torch.export (s77), shape inference (Concat_12_dim_0, y_o0__d0) and PaddlePaddle (DynamicDimension.0).
-_GENERATED = re.compile(r"[su]\d+|unk__\d+|.*_dim_\d+|.*__d\d+|(p2o\.)?DynamicDimension\.\d+")
+# Written by torch.export (s77), torch.onnx for a list of dynamic axes (x_dynamic_axes_1), shape inference
+# (Concat_12_dim_0, y_o0__d0) and PaddlePaddle (DynamicDimension.0).
+_GENERATED = re.compile(
+    r"[su]\d+|unk__\d+|(.*_)?(dim|axis)_?\d+|.*_dynamic_axes_\d+|.*__d\d+|(p2o\.)?DynamicDimension\.\d+"
+)
 _SHORT = frozenset({"n", "b"})
 _BATCH_WORDS = frozenset({"batch", "batches", "batchsize", "bs", "bsz", "nbatch", "minibatch"})
 # With one of these the batch is part of another quantity: `batch_size * heads` is no number of items.
@@ -22,7 +25,7 @@ _EXPRESSION = re.compile(r"[+*/()\s]|-\s*\d")
 _OTHER_WORDS = frozenset(
     {"sequence", "seq", "length", "len", "steps", "step", "time", "timesteps", "frames", "frame", "tokens", "token"}
     | {"past", "total", "context", "window", "height", "width", "h", "w", "channels", "channel", "features", "dim"}
-    | {"nodes", "edges", "boxes", "dets", "vocab", "hidden", "kv", "cache"}
+    | {"nodes", "edges", "boxes", "dets", "vocab", "hidden", "kv", "cache", "points", "atoms"}
 )
 _TERM = re.compile(r"\s*([+-])\s*")
 
