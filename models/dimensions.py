@@ -27,6 +27,7 @@ _OTHER_WORDS = frozenset(
     | {"past", "total", "context", "window", "height", "width", "h", "w", "channels", "channel", "features", "dim"}
     | {"nodes", "edges", "boxes", "dets", "vocab", "hidden", "kv", "cache", "points", "atoms"}
 )
+_IMAGE_WORDS = frozenset({"height", "width", "h", "w", "channels", "channel"})
 _TERM = re.compile(r"\s*([+-])\s*")
 
 
@@ -58,6 +59,11 @@ def batch_rank(symbol: str) -> int:
 def is_another(symbol: str) -> bool:
     """Say whether a symbol is called something that is never the batch, such as a length or a number of boxes."""
     return bool(_EXPRESSION.search(symbol)) or bool(_words(symbol) & _OTHER_WORDS)
+
+
+def is_no_image(symbol: str) -> bool:
+    """Say whether a symbol is called something that no dimension of an image is, such as a length."""
+    return bool(_words(symbol) & (_OTHER_WORDS - _IMAGE_WORDS))
 
 
 def evaluate(symbol: str, known: dict[str, int]) -> int | None:

@@ -6,13 +6,15 @@ import shlex
 from collections.abc import Sequence
 
 from ortbench.models.batch import Batch
-from ortbench.models.dimensions import NAMELESS, evaluate, is_nameless
+from ortbench.models.dimensions import NAMELESS, evaluate, is_nameless, is_no_image
 from ortbench.models.spec import BATCH, UNKNOWN_RANK, Dimension, TensorSpec
 
 # What an open dimension may be in a suggestion, where nothing else is known; of images their usual sizes.
 _LENGTH = 16
 _IMAGE_SIDE, _COLOURS = 224, 3
 _IMAGE_RANK = 4
+# Grey, with alpha or without: a last dimension of so many is the colours of an image.
+_CHANNELS = (1, _COLOURS, 4)
 
 
 def format_shape(shape: Sequence[Dimension]) -> str:
@@ -73,8 +75,14 @@ def _plausible(spec: TensorSpec, axis: int, batch_size: int, chosen: dict[str, i
         return size
     if size == BATCH:
         return batch_size
-    is_image = len(spec.shape) == _IMAGE_RANK and spec.dtype.startswith(("float", "uint8"))
-    colours = is_image and axis == 1
-    usual = _COLOURS if colours else _IMAGE_SIDE if is_image and axis > 1 else _LENGTH
     known = evaluate(size, chosen)
-    return chosen.setdefault(size, usual if known is None else known)
+    return chosen.setdefault(size, _usual(spec, axis) if known is None else known)
+
+
+def _usual(spec: TensorSpec, axis: int) -> int:
+    """Return a size that is usual: of an image, its colours first or last, else a length."""
+    names = [size for size in spec.shape if isinstance(size, str)]
+    of_images = len(spec.shape) == _IMAGE_RANK and spec.dtype.startswith(("float", "uint8"))
+    if axis == 0 or not of_images or any(map(is_no_image, names)):
+        return _LENGTH
+    return _COLOURS if axis == 1 and spec.shape[-1] not in _CHANNELS else _IMAGE_SIDE

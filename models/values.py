@@ -13,7 +13,7 @@ from ortbench.errors import InputShapeError, ModelError
 
 TEXT = "str"
 NORMAL, ONES, ZEROS = "normal", "ones", "zeros"
-ACCEPTED = f"a number, a range such as 0..255, {NORMAL}, {ONES} or {ZEROS}"
+ACCEPTED = f"a number, a range such as 0..255, true, false, {NORMAL}, {ONES} or {ZEROS}"
 # Zeros and ones are valid token ids, token types, masks and indices alike; larger integers need not be.
 _SEEDED_INTEGERS = (0, 1)
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"

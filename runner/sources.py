@@ -29,10 +29,12 @@ class ResolvedModel:
     Attributes:
         source: with every shape settled but the batch.
         shapes: how they were settled.
+        declared: the inputs as the model has them, before anything was said about their shapes.
     """
 
     source: ModelSource
     shapes: SettledShapes
+    declared: tuple[TensorSpec, ...]
 
     @property
     def fixed_batch(self) -> int | None:
@@ -41,8 +43,8 @@ class ResolvedModel:
 
     @property
     def first_axis(self) -> int | None:
-        """What every input's first axis is fixed at; None where one is open, or they differ."""
-        first = {spec.shape[0] for spec in self.source.inputs if spec.shape}
+        """What the model fixes every input's first axis at; None where one is open, or they differ."""
+        first = {spec.shape[0] for spec in self.declared if spec.shape}
         size = first.pop() if len(first) == 1 else None
         return size if isinstance(size, int) else None
 
@@ -155,10 +157,11 @@ def _settle(source: ModelSource, options: InputOptions) -> ResolvedModel:
     )
     settled = settle_shapes(source.inputs, source.outputs, given)
     inputs = tuple(_with_values(spec, options.values, filed=spec.name in arrays) for spec in settled.inputs)
+    declared = source.inputs
     source = msgspec.structs.replace(
         source, inputs=inputs, outputs=settled.outputs, fixed_batch=settled.batch.size or 1
     )
-    return ResolvedModel(with_inferred_outputs(source) if options.divides else source, settled)
+    return ResolvedModel(with_inferred_outputs(source) if options.divides else source, settled, declared)
 
 
 def _with_values(spec: TensorSpec, values: Mapping[str, str], *, filed: bool) -> TensorSpec:

@@ -18,6 +18,7 @@ TOWERS: Inputs = {
 TEXTS = {"ids": (100, 16), "mask": (100, 16)}
 GRU: Inputs = {"x": (10, "batch_size", 32), "h": (1, "batch_size", 32)}
 OPEN_GRU: Inputs = {"x": ("steps", "batch_size", 32), "h": (1, "batch_size", 32)}
+TIME_FIRST: Inputs = {"x": ("s77", "s27", 8), "h": (1, "s27", 8), "c": (1, "s27", 8)}
 DECODER: Inputs = {
     "ids": ("batch_size", "sequence_length"),
     "mask": ("batch_size", "past_sequence_length + sequence_length"),
@@ -104,6 +105,21 @@ def refusal(inputs: Inputs, **given: Any) -> str:
             "none",
         ),
         ({"x": (4, 3)}, {}, [(4, 3)], "none"),
+        ({"cloud": ("num_points", 3)}, {"shapes": {"cloud": (9, 3)}}, [(9, 3)], "none"),
+        # Lists of dynamic axes get names of their inputs from torch.onnx, and say nothing.
+        (
+            {"x": ("x_dynamic_axes_1", 3), "y": ("y_dynamic_axes_1", 3)},
+            {},
+            [("batch", 3), ("batch", 3)],
+            "x_dynamic_axes_1,y_dynamic_axes_1",
+        ),
+        # The time first: by the batch size that was asked for.
+        (
+            TIME_FIRST,
+            {"shapes": {"x": (10, 4, 8)}, "batch_sizes": (4,)},
+            [(10, "batch", 8), (1, "batch", 8), (1, "batch", 8)],
+            "s27",
+        ),
         # Sizes that are not the batch: 0, sums, and what is given for an unknown rank.
         (
             DECODER,
@@ -278,6 +294,40 @@ def test_a_state_with_the_number_of_another_axis_leaves_the_batch_open() -> None
     )
     settled = settle(inputs, shapes={"x": (10, 4, 8), "h": (1, 4, 8)}, batch_axis="x:1,h:1")
     assert (shapes(settled), settled.given_size) == ([(10, "batch", 8), (1, "batch", 8)], 4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "choices"),
+    [
+        # A dimension of more inputs than the first axis, generated names or not.
+        (TIME_FIRST, ["s77", "s27"]),
+        ({"x": ("foo", "bar", 8), "h": (1, "bar", 8)}, ["foo", "bar"]),
+        ({"x": ("?x_0", "bar", 8), "h": (1, "bar", 8)}, ["x:0", "bar"]),
+        # Two generated names within one input are not the same dimension.
+        ({"ids": ("s77", "s27"), "positions": ("s27",)}, ["s77", "s27"]),
+    ],
+)
+def test_a_batch_that_only_its_place_tells_is_asked_for(inputs: Inputs, choices: list[str]) -> None:
+    given = {
+        name: tuple(size if isinstance(size, int) else number for size, number in zip(shape, (10, 4, 8), strict=False))
+        for name, shape in inputs.items()
+    }
+    for numbers in ({}, given):
+        message = refusal(inputs, shapes=numbers)
+        assert f"it could be [{', '.join(choices)}]. Say which with --batch-axis {choices[0]}, " in message
+
+
+@pytest.mark.parametrize(
+    ("shape", "suggested"),
+    [
+        (("N", "height", "width", 3), "x=1x224x224x3"),
+        (("?x_0", "?x_1", "?x_2", 3), "x=1x224x224x3"),
+        (("N", "c", "h", "w"), "x=1x3x224x224"),
+        (("batch", 12, "past_sequence_length", 64), "x=1x12x16x64"),
+    ],
+)
+def test_suggested_sizes_are_those_of_an_image_or_of_a_text(shape: tuple[int | str, ...], suggested: str) -> None:
+    assert f"Give --input-shape {suggested} with your own numbers" in refusal({"x": shape})
 
 
 def test_a_dimension_that_goes_with_the_batch_allows_one_batch_size() -> None:
