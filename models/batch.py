@@ -49,10 +49,11 @@ def find_batch(
     """Find the batch.
 
     It is the dimension that is called so (`batch_size`, `N`), wherever it stands; else the one name of first axes; else
-    all nameless first axes together. Names of other things, such as `sequence_length`, are none. A dimension that stands
-    in more inputs than a first axis that only its place tells could be the batch too. Where several could be meant, the numbers given decide if all but one are settled, or if one of them alone is among the batch sizes asked
-    for. A nameless first axis of another input follows the batch, and so does the only nameless axis of an input
-    where the number given for it is the batch's.
+    all nameless first axes together. Names of other things, such as `sequence_length`, are none. Where its place alone
+    tells the batch, a dimension of more inputs could be it too. Where several could be meant, the numbers given decide
+    if all but one are settled, or if one of them alone is among the batch sizes asked for. A nameless first axis of
+    another input follows the batch, and so does the only nameless axis of an input where the number given for it is
+    the batch's.
 
     Args:
         inputs: as the model declares them.

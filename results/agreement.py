@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ortbench.results.schema import ArmKey, LaunchRecord
-from ortbench.results.summary import arm_label
 
 # Shares, by their keys in a parity.
 _DIFFERING_INTEGERS = {
     "ties": "all where the values that decide tie within the tolerance",
     "unseen": "few enough to be ties, which could not be seen",
 }
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'s' if number != 1 and name == 'denormal' else ''}"
 
 
 def fully_checked(launches: Iterable[LaunchRecord], cells: Collection[str], arm: ArmKey) -> bool:
@@ -44,11 +47,12 @@ def parity_notes(launches: Iterable[LaunchRecord]) -> list[str]:
     """Say of engines what is unusual in its outputs, and where fewer inputs were compared than was wanted."""
     labels: dict[str, dict[str, None]] = {}
     for record in launches:
-        parity, label = record.parity or {}, arm_label(ArmKey(record.engine, record.twin))
-        if not parity.get("full"):
+        parity, label = record.parity or {}, record.engine
+        # What a twin shows its engine shows too.
+        if record.twin or not parity.get("full"):
             continue
-        counts = (("NaN", "nan"), ("Inf", "inf"), ("denormals", "denormal"))
-        found = ", ".join(f"{parity[key]} {name}" for name, key in counts if parity.get(key))
+        counts = (("NaN", "nan"), ("Inf", "inf"), ("denormal", "denormal"))
+        found = ", ".join(_counted(parity[key], name) for name, key in counts if parity.get(key))
         if found:
             labels.setdefault(f"outputs hold {found}, for {parity.get('inputs')} inputs", {})[label] = None
         for key, why in _DIFFERING_INTEGERS.items():

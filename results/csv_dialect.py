@@ -104,7 +104,8 @@ def read_column(header: str, expected: Collection[str], headers: Collection[str]
     written = header.strip()
     if written in expected:
         return Column(written)
-    spelled = re.sub(r"[\s\-_()\[\]/]+", "_", written.casefold()).strip("_")
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", written)
+    spelled = re.sub(r"[\s\-_()\[\]/]+", "_", spaced.casefold()).strip("_")
     if spelled in expected and spelled not in headers:
         return Column(spelled)
     name, _, unit = spelled.rpartition("_")

@@ -66,7 +66,8 @@ def _note(inputs: int, possible: int, wanted: int) -> str | None:
     if inputs < possible:
         return f"only {inputs} of {possible} inputs were compared: the time for it was over"
     if inputs < wanted:
-        return f"only {inputs} inputs were compared: --inputs holds no more"
+        compared = "1 input was" if inputs == 1 else f"{inputs} inputs were"
+        return f"only {compared} compared: --inputs holds no more"
     return None
 
 

@@ -46,15 +46,15 @@ def input_lines(source: ModelSource, shapes: SettledShapes, batch_sizes: Sequenc
     lines = [f"shapes   {shapes_line(source)}", f"batch    {batch_line(source, shapes)}"]
     if values := [f"{spec.name}={spec.values}" for spec in source.inputs if spec.values is not None]:
         lines.append(f"values   {', '.join(values)}")
-    lines += [f"drawn    {line}" for line in drawn_lines(source)]
+    lines += [f"drawn    {line}" for line in drawn_lines(source, " by the seed")]
     lines += [f"rows     {line}" for line in _row_lines(shapes.rows, batch_sizes)]
     return lines + [f"note     {note}" for note in shapes.notes]
 
 
-def drawn_lines(source: ModelSource) -> list[str]:
+def drawn_lines(source: ModelSource, how: str = "") -> list[str]:
     """Say of each input that may choose what the model does what the seed has drawn, and how to choose."""
     return [
-        f"{name} = {_shown(array)} by the seed; --values {name}={_other(array)} would choose"
+        f"{name} = {_shown(array)}{how}; --values {name}={_other(array)} would choose"
         for name, array in drawn_switches(source).items()
     ]
 

@@ -69,12 +69,14 @@ def test_a_scalar_is_told() -> None:
         (
             "int64",
             "many",
-            "Expected --values x= to be a number, a range such as 0..255, true, false, normal, ones or zeros, but got 'many'.",
+            "Expected --values x= to be a number, a range such as 0..255, true, false, normal, ones or zeros, "
+            "but got 'many'.",
         ),
         (
             "int64",
             "",
-            "Expected --values x= to be a number, a range such as 0..255, true, false, normal, ones or zeros, but got ''.",
+            "Expected --values x= to be a number, a range such as 0..255, true, false, normal, ones or zeros, "
+            "but got ''.",
         ),
         ("int64", "nan", None),
         ("int64", "1..", None),

@@ -57,9 +57,10 @@ def test_many_inputs_are_compared_once_for_each_arm_before_the_first_timing(
     assert ortbench("compare", *words, "--output", "out").status == 0
     launches = read_launches(Path("out"))
     full = [record for record in launches if (record.parity or {}).get("full")]
-    assert [(record.cell[:2], record.launch, record.engine, record.twin) for record in full] == [
-        ("b3", 1, "ort", False)
-    ], "the twin runs the very thing that its engine was checked for"
+    assert sorted((record.cell[:2], record.launch, record.engine, record.twin) for record in full) == [
+        ("b3", 1, "ort", False),
+        ("b3", 1, "ort", True),
+    ], "a twin is checked as its engine is"
     for record in full:
         parity = record.parity or {}
         assert (parity["inputs"], parity["classes"] > 1, parity["top1_agreement"]) == (66, True, 1.0)

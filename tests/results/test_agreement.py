@@ -48,7 +48,7 @@ def test_notes_name_the_engines_that_they_are_about() -> None:
         record("torch", cell="b4-t2", nan=9, **QUICK),
     ]
     assert parity_notes(launches) == [
-        "torch, ort, torch (twin): only 3 inputs were compared: --inputs holds no more",
-        "ort: outputs hold 2 NaN, 1 denormals, for 64 inputs",
+        "torch, ort: only 3 inputs were compared: --inputs holds no more",
+        "ort: outputs hold 2 NaN, 1 denormal, for 64 inputs",
     ]
     assert parity_notes([record(**FULL)]) == []

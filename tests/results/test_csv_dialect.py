@@ -28,6 +28,7 @@ WRITTEN = {
     "quoted thousands": PLAIN.replace("1249", '"1,249.0"').encode(),
     "apostrophes": PLAIN.replace("1249", "1'249").encode(),
     "seconds": b"Engine,Batch Size,Threads,Latency (s)\ntorch,16,2,1.249\nort,16,2,0.6154\n",
+    "capitals within words": b"Engine,BatchSize,Threads,LatencyMs\ntorch,16,2,1249\nort,16,2,615.4\n",
     "microseconds": "engine,batch-size,threads,latency [µs]\ntorch,16,2,1249000\nort,16,2,615400\n".encode(),
     "Windows' Western text": b"engine,batch_size,threads,latency_ms,gr\xf6\xdfe\ntorch,16,2,1249,1\nort,16,2,615.4,2\n",
 }
