@@ -71,7 +71,7 @@ def test_many_inputs_are_compared_once_for_each_arm_before_the_first_timing(
     assert {parity["inputs"] for parity in quick} <= {3, 5}
     run = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
     assert run["time_s"]["parity"] > 0
-    assert run["notes"] == ["null is a fake: its figures are no engine's"]
+    assert "null is a fake: its figures are no engine's" in run["notes"]
 
 
 def test_rows_of_a_file_are_what_is_compared(ortbench: CommandLine, model_file: Path, tmp_path: Path) -> None:
