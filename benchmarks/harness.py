@@ -1,8 +1,9 @@
-"""What the instrument itself costs: its cost per call, its share of a study, its own use of the CPU.
+"""What the instrument itself costs: its cost per call, what a study's time goes into, its own use of the CPU.
 
     python benchmarks/harness.py            # null engine and a default study: six minutes
     python benchmarks/harness.py --long     # a study of twenty minutes besides
 
+The share of time inside counted calls is no goal: launches are planned for narrow intervals (docs/statistics.md).
 Kept in benchmarks/results/harness.json.
 """
 

@@ -2,13 +2,14 @@
 
     python benchmarks/lead_in.py                          # every engine and length of call, quiet: under eight minutes
     python benchmarks/lead_in.py --busy                   # beside a process that keeps one CPU busy
-    python benchmarks/lead_in.py --engines ort --calls 1,10 --rounds 20
+    python benchmarks/lead_in.py --engines ort --calls 1,10 --seconds 20
 
 For each engine and length a process holds the model, and takes turns with another one, parked by SIGSTOP as arms of a
 study are. Slices are made up by ortbench's own rules from a pilot, and timed by its own code. Beside each slice, within
 seconds and in the same process, the plain loop below calls the library without a pause; its second half counts. Printed
-is the ratio of the two medians over rounds, with its 95 % interval. Exit status 1: an interval lies wholly outside of
-±1 %. Kept in benchmarks/results/lead_in.json.
+is the ratio of the two medians over rounds, with its 95 % interval. Each engine and length takes about `--seconds`
+from when its processes are ready, so that compiling and a busy machine do not lengthen it much. Exit status 1: an
+interval lies wholly outside of ±1 %, or an engine failed. Kept in benchmarks/results/lead_in.json after each row.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -49,6 +52,9 @@ ENGINES = ("torch", "torchscript", "compile", "openvino", "ort")
 SIZES = {"0.05": (8, 8, 1), "1": (64, 28, 1), "10": (64, 56, 3), "60": (64, 112, 4)}
 PLAIN_NS = 300_000_000
 PILOT_ROUNDS = 8
+FEWEST_ROUNDS = 8
+# Compiling the largest model takes less; a process that says nothing for so long hangs.
+PATIENCE_S = 180.0
 ALLOWED = math.log(1.01)
 
 
@@ -77,7 +83,10 @@ def export(size: str, path: Path) -> None:
 
     channels, side, _ = SIZES[size]
     example = torch.zeros(1, channels, side, side)
-    torch.onnx.export(module_of(size), (example,), str(path), input_names=["x"], output_names=["y"], dynamo=False)
+    with warnings.catch_warnings():
+        # The older exporter is quicker, and needs no further package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module_of(size), (example,), str(path), input_names=["x"], output_names=["y"], dynamo=False)
 
 
 def load(name: str, size: str, artifact: str) -> Engine:
@@ -151,8 +160,13 @@ class Held:
             env=worker_environment(thread_limit()),
             text=True,
         )
+        self.call_ns = 0.0
+
+    def ready(self) -> Self:
+        """Wait until the model is loaded, and park it."""
         self.call_ns = float(self._read()["call_ns"])
         self._process.send_signal(signal.SIGSTOP)
+        return self
 
     def ask(self, *words: object) -> dict[str, Any]:
         """Wake it, ask it, park it."""
@@ -165,12 +179,17 @@ class Held:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout
-        while line := self._process.stdout.readline():
-            # Libraries print what they like.
-            if line.startswith("{"):
-                found: dict[str, Any] = json.loads(line)
-                return found
-        raise SystemExit("a process that held a model died; its error stands above")
+        watch = threading.Timer(PATIENCE_S, self._process.kill)
+        watch.start()
+        try:
+            while line := self._process.stdout.readline():
+                # Libraries print what they like.
+                if line.startswith("{"):
+                    found: dict[str, Any] = json.loads(line)
+                    return found
+        finally:
+            watch.cancel()
+        raise ChildProcessError(f"its process died, or said nothing for {PATIENCE_S:.0f} s")
 
     def __enter__(self) -> Self:
         return self
@@ -206,11 +225,14 @@ def pilot(subject: Held, other: Held, engine: str) -> SlicePlan:
     return plan
 
 
-def ratios(subject: Held, other: Held, plan: SlicePlan, rounds: int) -> list[float]:
-    """Return log(slice / calls in a row) of each round; which of the two comes first is drawn."""
+def ratios(subject: Held, other: Held, plan: SlicePlan, rounds: int, end_s: float) -> list[float]:
+    """Return log(slice / calls in a row) of each round; which of the two comes first is drawn.
+
+    Past `end_s` on `time.monotonic` no round begins but the fewest.
+    """
     chance, found = random.Random(0), []  # noqa: S311 - nothing secret
     calls = max(6, round(PLAIN_NS / subject.call_ns))
-    for _ in range(rounds):
+    while len(found) < rounds and (len(found) < FEWEST_ROUNDS or time.monotonic() < end_s):
         medians: dict[str, float] = {}
         for kind in chance.sample(("slice", "plain"), 2):
             other.ask("plain", max(1, round(20e6 / other.call_ns)))
@@ -223,23 +245,37 @@ def ratios(subject: Held, other: Held, plan: SlicePlan, rounds: int) -> list[flo
     return found
 
 
-def compared(engine: str, size: str, artifact: Path, rounds: int) -> dict[str, Any]:
+def compared(engine: str, size: str, artifact: Path, rounds: int, seconds: float) -> dict[str, Any]:
     """Return one row of the results."""
     with Held(engine, size, artifact) as subject, Held("torch" if engine == "ort" else "ort", size, artifact) as other:
+        # Both load at once, and the other is parked before anything of the subject's is timed.
+        other.ready()
+        subject.ready()
+        end_s = time.monotonic() + seconds
         plan = pilot(subject, other, engine)
-        # Everything is in one process, so that rounds are what repeats, and each counts as a launch of a study does.
-        estimate = estimate_over_launches([[ratio] for ratio in ratios(subject, other, plan, rounds)])
+        found = ratios(subject, other, plan, rounds, end_s)
+    # Everything is in one process, so that rounds are what repeats, and each counts as a launch of a study does.
+    estimate = estimate_over_launches([[ratio] for ratio in found])
     assert estimate
-    low, high = estimate.interval() or (0.0, math.inf)
+    bounds = estimate.log_interval()
+    assert bounds
     return {
         "engine": engine,
         "call_ms": plan.call_ns / 1e6,
         "lead_in": plan.lead_in,
         "calls": plan.calls,
+        "rounds": len(found),
         "ratio": estimate.value,
-        "ci95": [low, high],
-        "off": math.log(low) > ALLOWED if low > 1 else high < 1 and math.log(high) < -ALLOWED,
+        "ci95": [math.exp(bound) for bound in bounds],
+        "agree": agreement(*bounds),
     }
+
+
+def agreement(low: float, high: float) -> str:
+    """Say whether an interval on the log scale lies inside of what is allowed, outside, or neither."""
+    if low > ALLOWED or high < -ALLOWED:
+        return "no"
+    return "yes" if -ALLOWED <= low and high <= ALLOWED else "too wide to tell"
 
 
 def told(row: dict[str, Any]) -> str:
@@ -247,7 +283,7 @@ def told(row: dict[str, Any]) -> str:
     low, high = row["ci95"]
     return (
         f"| {row['engine']} | {row['call_ms']:.3g} | {row['lead_in']} + {row['calls']} "
-        f"| {row['ratio']:.4f} | [{low:.4f}, {high:.4f}] | {'no' if row['off'] else 'yes'} |"
+        f"| {row['ratio']:.4f} | [{low:.4f}, {high:.4f}] | {row['agree']} |"
     )
 
 
@@ -256,26 +292,61 @@ def busy_process() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
 
-def run(engines: Sequence[str], sizes: Sequence[str], rounds: int) -> list[dict[str, Any]]:
-    """Compare and print row by row."""
-    print("| engine | call ms | lead-in + calls | slice / calls in a row | 95 % | agree |\n|---|---|---|---|---|---|")
-    rows = []
+def run(
+    engines: Sequence[str],
+    sizes: Sequence[str],
+    rounds: int,
+    seconds: float,
+    keep: Callable[[list[dict[str, Any]]], None],
+) -> bool:
+    """Compare, print and keep row by row; say whether all agree."""
+    rows: list[dict[str, Any]] = []
+    failed = False
+    print(
+        "| engine | call ms | lead-in + calls | slice / calls in a row | 95 % | agree |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             artifact = Path(folder) / f"{size}.onnx"
             export(size, artifact)
             for engine in engines:
-                rows.append(compared(engine, size, artifact, rounds))
+                try:
+                    rows.append(compared(engine, size, artifact, rounds, seconds))
+                except (ChildProcessError, BrokenPipeError) as error:
+                    failed = True
+                    print(f"| {engine} | {size} | failed: {error} | | | |", flush=True)
+                    continue
                 print(told(rows[-1]), flush=True)
-    return rows
+                keep(rows)
+    return not failed and not any(row["agree"] == "no" for row in rows)
+
+
+def keep_in(path: Path, given: argparse.Namespace) -> Callable[[list[dict[str, Any]]], None]:
+    """Return what puts rows into the results beside those of the other kind, quiet or busy."""
+    document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    about = {
+        "machine": machine_line(describe_machine()),
+        "versions": own_versions(),
+        "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
+        "seconds": given.seconds,
+        "script_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+    }
+
+    def keep(rows: list[dict[str, Any]]) -> None:
+        document["busy" if given.busy else "quiet"] = {**about, "rows": rows}
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    return keep
 
 
 def main() -> int:
     """Compare, keep and print; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", default=",".join(ENGINES))
-    parser.add_argument("--calls", default=",".join(SIZES), help="lengths of a call in ms")
-    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--calls", default=",".join(SIZES), help="lengths of a call in ms, of " + ", ".join(SIZES))
+    parser.add_argument("--rounds", type=int, default=40, help="at most")
+    parser.add_argument("--seconds", type=float, default=12.0, help="for each engine and length")
     parser.add_argument("--busy", action="store_true", help="beside a process that keeps one CPU busy")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS)
@@ -283,23 +354,18 @@ def main() -> int:
     if given.serve:
         serve(*given.serve)
         return 0
+    engines, sizes = given.engines.split(","), given.calls.split(",")
+    if unknown := [*(set(engines) - set(ENGINES)), *(set(sizes) - set(SIZES))]:
+        parser.error(f"unknown: {', '.join(unknown)}; engines are {', '.join(ENGINES)}, calls {', '.join(SIZES)}")
+    # Processes are parked, so that they would outlive this one were they not killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     beside = busy_process() if given.busy else None
     try:
-        rows = run(given.engines.split(","), given.calls.split(","), given.rounds)
+        agree = run(engines, sizes, given.rounds, given.seconds, keep_in(given.output, given))
     finally:
         if beside is not None:
             beside.kill()
-    document = json.loads(given.output.read_text(encoding="utf-8")) if given.output.exists() else {}
-    document["busy" if given.busy else "quiet"] = {
-        "machine": machine_line(describe_machine()),
-        "versions": own_versions(),
-        "when": dt.datetime.now().astimezone().isoformat(timespec="minutes"),
-        "rounds": given.rounds,
-        "script_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-        "rows": rows,
-    }
-    given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return int(any(row["off"] for row in rows))
+    return int(not agree)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ at 0.5 the arm slows down by half as much as the baseline, so that the speedup i
 
 The estimate is Theil and Sen's: the slope at which Kendall's statistic of the residuals is zero. The interval holds the
 slopes at which it is not significant. Their statistic pairs residuals with the baseline itself, whose own noise pulls
-the slope to 0: on real rounds a twin reads 0.4 to 0.6 on its own baseline, where 1 is right. So residuals are paired
+the slope to 0: on real rounds a twin reads 0.1 to 0.6 on its own baseline, where 1 is right. So residuals are paired
 with the baseline's *twin* in the same rounds, a second reading of the same state whose noise is its own: an
 instrumental variable. Pairs of rounds are made within launches only. Where the twin does not tell the state, the
 interval has no end, and there is no elasticity.

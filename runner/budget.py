@@ -43,6 +43,7 @@ class CellState:
         scatter: of the arm whose interval will be the widest.
         target: the half-width that is wanted.
         to_the_end: whether it wants all the time there is, as the tail does under a load.
+        one_round: whether no more than that fits.
     """
 
     id: str
@@ -53,6 +54,12 @@ class CellState:
     scatter: Scatter = field(default_factory=Scatter)
     target: float = 0.02
     to_the_end: bool = False
+    one_round: bool = False
+
+    @property
+    def least_s(self) -> float:
+        """The fewest rounds of its next launch."""
+        return self.cost.round_s if self.one_round else self.cost.least_rounds_s
 
     @property
     def done(self) -> bool:
@@ -66,7 +73,7 @@ class CellState:
 
     def seconds_to_the_target(self, launches: int, most_s: float) -> float | None:
         """Return how many seconds of rounds each of so many launches needs for the target; None for more than that."""
-        short_s = self.cost.least_rounds_s
+        short_s = self.least_s
         long_s = max(most_s, short_s)
         if self.to_the_end or self.expected_excess(launches, long_s) > _HOPE:
             return None
@@ -107,7 +114,7 @@ class GroupState:
     @property
     def least_s(self) -> float:
         """The fewest rounds of every cell."""
-        return sum(cell.cost.least_rounds_s for cell in self.cells)
+        return sum(cell.least_s for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,7 @@ def _filled(group: GroupState, length_s: float) -> dict[str, float]:
 
     Cells whose interval is wide so far get more than that, as a variance from few rounds may be too small.
     """
-    least_s = [cell.cost.least_rounds_s for cell in group.cells]
+    least_s = [cell.least_s for cell in group.cells]
     weights = [
         math.sqrt(cell.scatter.within * cell.cost.round_s * min(max(cell.excess, _NARROW), _WIDE)) / cell.target + 1e-9
         for cell in group.cells
@@ -267,11 +274,14 @@ def _fitting(available_s: float, cells: Sequence[CellState]) -> tuple[CellState,
     """Return the cells whose minimum fits beside those before them.
 
     First come those that have no interval yet, then those that have one, then those in which nothing is compared;
-    and of each kind the cheapest.
+    and of each kind the cheapest. A cell that was measured in one launch takes part even where only one round of it
+    fits: two launches give an interval.
     """
     fitting: list[CellState] = []
-    for cell in sorted(cells, key=lambda cell: (cell.excess == 0, math.isfinite(cell.excess), cell.cost.minimum_s)):
-        if cell.cost.minimum_s <= available_s:
-            available_s -= cell.cost.minimum_s
+    for wanted in sorted(cells, key=lambda cell: (cell.excess == 0, math.isfinite(cell.excess), cell.cost.minimum_s)):
+        one_round = wanted.launches < 2 and wanted.cost.minimum_s > available_s
+        cell = replace(wanted, one_round=one_round)
+        if (taken_s := cell.cost.again_s + cell.least_s) <= available_s:
+            available_s -= taken_s
             fitting.append(cell)
     return tuple(fitting)

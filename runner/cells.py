@@ -45,7 +45,9 @@ class CellRunner:
         """Return what the cell cost last; nothing before its first time."""
         return self._costs.known.get(cell.key.id, CellCost(0.0, 0.0))
 
-    def measure(self, launch: Launch, cell: PlannedCell, seconds: float, left_s: float) -> None:
+    def measure(
+        self, launch: Launch, cell: PlannedCell, seconds: float, left_s: float, reserved_s: float = 0.0
+    ) -> None:
         """Make the cell's arms ready and run rounds for so many seconds.
 
         Args:
@@ -53,8 +55,9 @@ class CellRunner:
             cell: the cell.
             seconds: of rounds; never fewer rounds than the minimum.
             left_s: of the time that the cell's group may still use.
+            reserved_s: of it, what the cells after this one need for their fewest rounds.
         """
-        end_s = launch.clock() + left_s
+        end_s = launch.clock() + left_s - reserved_s
         if self._may_wait(cell, left_s):
             return
         if reason := self._obstacle(launch, cell, left_s):

@@ -262,8 +262,12 @@ class Study:
             self._start_s[index] = launch.clock() - began + self._early_s
             self._early_s = 0.0
             self._planner.load_s |= launch.load_seconds()
-            for cell in self._in_turn(cells, number):
-                self._cells.measure(launch, cell, seconds[cell.key.id], share_s - (launch.clock() - began))
+            turns = self._in_turn(cells, number)
+            for place, cell in enumerate(turns, 1):
+                left_s = share_s - (launch.clock() - began)
+                # Where a launch takes longer than was planned, the first cells do not use up the time of the last.
+                reserved_s = sum(self._cells.cost(other).minimum_s for other in turns[place:])
+                self._cells.measure(launch, cell, seconds[cell.key.id], left_s, reserved_s)
         self.record.time_s["lost"] += launch.lost_s
         self.record.time_s["parent_cpu"] += launch.parent_cpu_s
         self.keep_state()

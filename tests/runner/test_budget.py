@@ -76,7 +76,21 @@ def test_only_cells_that_want_more_are_measured_and_each_gets_its_fewest_rounds(
         states = {state.id: state for state in groups[planned.group].cells}
         for name, seconds in planned.seconds.items():
             assert not states[name].done
-            assert seconds >= states[name].cost.least_rounds_s * (1 - 1e-9)
+            cost = states[name].cost
+            # One launch gives no interval, so that a second one of a single round is better than none.
+            least_s = cost.least_rounds_s if states[name].launches > 1 else cost.round_s
+            assert seconds >= least_s * (1 - 1e-9)
+
+
+def test_a_second_launch_of_one_round_is_better_than_no_interval() -> None:
+    # Making it ready takes a second, its three rounds another 1.5.
+    once, twice = (cell(launches=launches, cost=(1, 0.5)) for launches in (1, 2))
+    planned = next_launch([group(once)], 3.0)
+    assert planned is not None
+    assert 0.5 <= planned.seconds["b1"] <= 1.0
+    assert next_launch([group(twice)], 3.0) is None
+    assert next_launch([group(once)], 2.4) is None
+    assert next_launch([group(once)], 4.0) is not None
 
 
 def test_a_study_ends_when_every_target_is_met_after_enough_launches() -> None:

@@ -267,3 +267,16 @@ def test_past_the_end_of_the_time_no_round_begins_but_the_first(runner: CellRunn
         for end_s, rounds in ((-1.0, 1), (1.5, 2), (100.0, 10)):
             launch: Any = Clock()
             assert runner._run_rounds(launch, CELL, 10.0, end_s)[1] == rounds
+
+
+@pytest.mark.parametrize(("reserved_s", "rounds"), [(0.0, 5), (3.5, 2)])
+def test_a_late_launch_leaves_the_cells_that_follow_their_time(
+    runner: CellRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reserved_s: float, rounds: int
+) -> None:
+    monkeypatch.setattr(runner, "_prepare", lambda *_: [])
+    monkeypatch.setattr(runner, "_obstacle", lambda *_: None)
+    Scripted.found = []
+    launch: Any = Clock()
+    with runner._study.record.writing(tmp_path):
+        runner.measure(launch, CELL, 10.0, 4.5, reserved_s)
+    assert len({line.round for line in read_rounds(tmp_path)}) == rounds
