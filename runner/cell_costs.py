@@ -78,9 +78,11 @@ class CellCosts:
         if cost is None or cost.prepare_s + cost.round_s <= left_s:
             return None
         needed = format_seconds(cost.prepare_s + cost.round_s)
+        if left_s <= 0:
+            return f"its share of --max-time was used up before its turn, and its first round would take about {needed}"
         return (
             f"its first round would take about {needed}, as {self._measured_call(cell)}, and "
-            f"{format_seconds(max(left_s, 0))} of its share of --max-time is left"
+            f"{format_seconds(left_s)} of its share of --max-time is left"
         )
 
     def _of_arms(self, reference: PlannedCell, cell: PlannedCell) -> CellCost:

@@ -266,11 +266,15 @@ class Study:
             for place, cell in enumerate(turns, 1):
                 left_s = share_s - (launch.clock() - began)
                 # Where a launch takes longer than was planned, the first cells do not use up the time of the last.
-                reserved_s = sum(self._cells.cost(other).minimum_s for other in turns[place:])
+                reserved_s = sum(self._reserved_s(other, left_s / (len(turns) - place + 1)) for other in turns[place:])
                 self._cells.measure(launch, cell, seconds[cell.key.id], left_s, reserved_s)
         self.record.time_s["lost"] += launch.lost_s
         self.record.time_s["parent_cpu"] += launch.parent_cpu_s
         self.keep_state()
+
+    def _reserved_s(self, cell: PlannedCell, share_s: float) -> float:
+        """Return what a cell whose turn comes later needs; its even share where that is not known yet."""
+        return self._cells.cost(cell).minimum_s if self._cells.measured(cell) else max(share_s, 0.0)
 
     def _in_turn(self, cells: list[PlannedCell], number: int) -> list[PlannedCell]:
         """Return cells in the order in which a launch measures them: another one each time.
