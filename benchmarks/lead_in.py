@@ -238,7 +238,7 @@ def ratios(subject: Held, other: Held, plan: SlicePlan, rounds: int, end_s: floa
 
     Past `end_s` on `time.monotonic` no round begins but the fewest.
     """
-    chance, found = random.Random(0), []  # noqa: S311 - nothing secret
+    chance, found = random.Random(0), list[float]()  # noqa: S311 - nothing secret
     calls = max(FEWEST_PLAIN, round(PLAIN_NS / subject.call_ns))
     while len(found) < rounds and (len(found) < FEWEST_ROUNDS or time.monotonic() < end_s):
         medians: dict[str, float] = {}

@@ -168,7 +168,9 @@ def test_a_cell_that_the_time_does_not_allow_is_skipped_with_the_figure(
     assert [cell["arms"][0]["status"] for cell in cells] == ["ok", "skipped"]
     assert re.fullmatch(
         r"its first round would take about .*, as one call of scripted\[latency=100ms\] took .*, "
-        r"and .* of its share of --max-time is left",
+        r"and .* of its share of --max-time is left"
+        # Where a busy machine made the first cell take all of the time.
+        r"|its share of --max-time was used up before its turn, and its first round would take about .*",
         cells[1]["arms"][0]["reason"],
     )
 
