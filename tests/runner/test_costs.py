@@ -107,6 +107,9 @@ def test_a_cell_is_given_up_by_a_call_that_was_measured() -> None:
     reason = costs.unaffordable(large, 10.0)
     assert reason is not None
     assert "one call of torch took 4.0 s here, and 10 s of its share of --max-time is left" in reason
+    late = costs.unaffordable(large, -3.0)
+    assert late is not None
+    assert late.startswith("its share of --max-time was used up before its turn")
 
 
 def test_short_calls_of_a_larger_batch_are_not_taken_for_long_ones() -> None:
