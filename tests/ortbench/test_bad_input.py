@@ -41,7 +41,8 @@ def refused(ortbench: CommandLine, *words: str | Path) -> str:
         (["--engines", "ort,ort:cpu"], "Expected each engine once, but 'ort,ort:cpu' names ort twice."),
         (
             ["--engines", "torch[fast=true]"],
-            "Expected an option of 'torch[fast=true]' to be one of [channels_last, precision, python], but got 'fast'.",
+            "Expected an option of 'torch[fast=true]' to be one of [channels_last, cudnn_benchmark, precision, python], "
+            "but got 'fast'.",
         ),
         (
             ["--model", "resnet"],
@@ -222,7 +223,7 @@ def test_export_refuses_a_folder_with_other_files(ortbench: CommandLine, tmp_pat
     ("text", "message"),
     [
         ("engine,batch_size,latency_ms\na,1,5\n", "lacks the column threads; expected at least "
-         "engine, batch_size, threads, latency_ms."),
+         "engine, batch_size, threads, latency_ms. It has engine, batch_size, latency_ms."),
         ("engine,batch_size,threads,latency_ms\na,1,1,slow\n", "row 2: expected latency_ms to be a positive number, "
          "but got 'slow'."),
         ("engine,batch_size,threads,latency_ms\na,1,1,-3\n", "row 2: expected latency_ms to be a positive number, "
