@@ -8,6 +8,7 @@ false alarm in up to 6 % of studies (tests/results/test_trust.py).
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ from ortbench.results.summary import worded_layout
 
 # The chance that the twins of a group raise a doubt that there is no reason for.
 FALSE_ALARM = 0.01
+# Processes of one program differ by a few per cent; a factor of two between launches is a machine that cannot measure.
+_LARGEST_SCATTER = math.log(2)
 # How the note begins that says why verdicts are withheld.
 DISTRUST = "the baseline differs from its own twin"
 
@@ -43,8 +46,17 @@ def over_twins(twins: Sequence[Mapping[int, float]]) -> LogEstimate | None:
 
 
 def differs(twins: LogEstimate) -> bool:
-    """Say whether a baseline differs from itself by more than chance explains."""
-    return min(twins.level_above(0.0), twins.level_below(0.0)) <= FALSE_ALARM
+    """Say whether a baseline differs from itself by more than chance explains.
+
+    Two or three launches that are far apart pass any test, as their scatter is all that there is to judge by. A program
+    that reads more than twice as fast against itself in one launch as in another is reason enough.
+    """
+    return _scatter(twins) > _LARGEST_SCATTER or min(twins.level_above(0.0), twins.level_below(0.0)) <= FALSE_ALARM
+
+
+def _scatter(twins: LogEstimate) -> float:
+    """Return how many times the largest launch is the smallest, on the log scale."""
+    return max(twins.launches) - min(twins.launches)
 
 
 def doubts(cells: Sequence[PlannedCell], lines: Mapping[str, Sequence[RoundRecord]], baseline: str) -> dict[Group, str]:
@@ -86,7 +98,8 @@ def _reason(twins: LogEstimate, place: CellKey | None) -> str:
         words += [place.allocator] if place.allocator != "default" else []
         where, there = f" at {', '.join(words)}", " there"
     launches = len(twins.launches)
-    return (
-        f"{DISTRUST}{where}: it reads {twins.value:.4f}x in {launches} launches, which chance does not explain: "
-        f"verdicts are withheld{there}. `ortbench doctor` looks for the reason"
-    )
+    seen = f"it reads {twins.value:.4f}x in {launches} launches, which chance does not explain"
+    if _scatter(twins) > _LARGEST_SCATTER:
+        factor = math.exp(min(_scatter(twins), 99))
+        seen = f"the lowest and highest of {launches} launches are a factor of {factor:.3g} apart"
+    return f"{DISTRUST}{where}: {seen}: verdicts are withheld{there}. `ortbench doctor` looks for the reason"

@@ -132,7 +132,7 @@ def test_a_build_that_fails_costs_that_engine_only(tmp_path: Path) -> None:
     request, said = _request("aoti", cache=tmp_path / "file"), list[str]()
     builds = Builds()
     builds.make(engine, request, said.append)
-    assert "Not a directory" in (builds.outcome(engine, request).failure or "")
+    assert "cannot be written: File exists" in (builds.outcome(engine, request).failure or "")
     assert "aoti cannot be built" in said[-1]
 
 

@@ -86,8 +86,8 @@ def test_an_engines_own_options_stay() -> None:
         ),
         (
             "torch[version=2.0]",
-            "Expected an option of 'torch[version=2.0]' to be one of [channels_last, precision, python], "
-            "but got 'version'.",
+            "Expected an option of 'torch[version=2.0]' to be one of [channels_last, cudnn_benchmark, precision, "
+            "python], but got 'version'.",
         ),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_outputs_are_those_of_the_last_call_and_stay_what_they_were(engine: 
     engine.run()
     first = engine.outputs()
     assert first
-    values += 1
+    engine.bind({"x": values + 1})
     engine.run()
     second = engine.outputs()
     assert second

@@ -27,6 +27,12 @@ def test_twins_that_differ_by_chance_raise_no_doubt_and_ones_that_are_apart_do()
     assert not differs(LogEstimate((0.05,)))
 
 
+def test_launches_too_far_apart_to_be_tested_raise_a_doubt_too() -> None:
+    assert not differs(LogEstimate((0.0, 0.3)))
+    assert differs(LogEstimate((0.3, 5.8)))
+    assert differs(LogEstimate((-0.4, 0.4, 0.0)))
+
+
 def false_alarms(twins: int, correlated: float, launches: int, test: Callable[[LogEstimate], bool] = differs) -> float:
     """Return the share of studies without any difference in which the twins of a group raise a doubt.
 
