@@ -33,11 +33,12 @@ from ortbench.results.study import load_results
 from ortbench.run_record import artifact_records, export_request, new_run
 from ortbench.runner.allocators import parse_allocators
 from ortbench.runner.available import find_available
+from ortbench.runner.configurations import open_reference
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.explain import explain_study
 from ortbench.runner.exports import Exports
 from ortbench.runner.images import images_file, means_images
-from ortbench.runner.jobs import Reference, reference_limit_s
+from ortbench.runner.jobs import Reference, making_limit_s
 from ortbench.runner.layouts import choose_counts
 from ortbench.runner.load import DEFAULT_BATCH_SIZES as LOAD_BATCH_SIZES
 from ortbench.runner.load import check_load, parse_load
@@ -211,9 +212,10 @@ def _compare(planned: PlannedComparison, observer: Observer) -> Comparison:
     if note := cache_note():
         observer.say(note)
     with ExitStack() as stack:
-        exports = Exports([export_request(plan, precision) for precision in plan.exports], observer.say)
+        requests = [export_request(plan, precision) for precision in plan.exports]
+        exports = Exports(requests, observer.say, making_limit_s(plan.settings.max_time_s))
         stack.enter_context(exports)
-        reference = stack.enter_context(_reference(plan)) if plan.needs_reference else None
+        reference = open_reference(stack, plan)
         study = stack.enter_context(contextlib.closing(_study(planned, reference, observer)))
         if reference is not None:
             reference.ready()
@@ -276,11 +278,6 @@ def _study(planned: PlannedComparison, reference: Reference | None, observer: Ob
     record.time_s.update({name: seconds for name, seconds in before.run.time_s.items() if name != "total"})
     run = continued_run(run, before.run)
     return Study(planned.plan, planned.folder, run, reference, observer, record, spent_s=before.spent_s)
-
-
-def _reference(plan: StudyPlan) -> Reference:
-    precision = "fp64" if plan.settings.reference == "float64" else "fp32"
-    return Reference(plan.reference, plan.source, precision, reference_limit_s(plan.settings.max_time_s))
 
 
 def _twins(text: str) -> Literal["smallest", "all"]:

@@ -23,6 +23,7 @@ from ortbench.runner.contest import Contest
 from ortbench.runner.cpus import thread_limit
 from ortbench.runner.exports import Exports
 from ortbench.runner.interruption import ignore_interruptions
+from ortbench.runner.jobs import making_limit_s
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.repeating import Repeated, repeat
 from ortbench.study_file import read_study
@@ -66,7 +67,8 @@ def plan_like(
 def contest(plan: StudyPlan, say: Callable[[str], None]) -> Iterator[tuple[Contest, ContestantMaker]]:
     """Export what is missing and load the reference; give what runs configurations against each other."""
     with ExitStack() as stack:
-        exports = stack.enter_context(Exports([export_request(plan, one) for one in plan.exports], say))
+        requests = [export_request(plan, one) for one in plan.exports]
+        exports = stack.enter_context(Exports(requests, say, making_limit_s(plan.settings.max_time_s)))
         reference = open_reference(stack, plan)
         if reference is not None:
             reference.ready()

@@ -16,6 +16,7 @@ from ortbench.results.schema import ArmKey, ArtifactRecord, CellKey
 from ortbench.runner.allocators import Allocator, parse_allocators
 from ortbench.runner.arm import ArmPlan
 from ortbench.runner.builds import Builds
+from ortbench.runner.jobs import making_limit_s
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.topology import places_for
 
@@ -36,9 +37,12 @@ class ArmPlanner:
     artifacts: Mapping[str, ArtifactRecord] = field(default_factory=dict)
     load_s: dict[ArmKey, float] = field(default_factory=dict)
     compiled: Path | None = None
-    _builds: Builds = field(default_factory=Builds)
+    _builds: Builds = field(init=False)
     _sha256s: dict[str, str] = field(default_factory=dict)
     _allocators: dict[str, Allocator] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._builds = Builds(making_limit_s(self.plan.settings.max_time_s))
 
     def plan_arm(self, key: ArmKey, cell: CellKey) -> ArmPlan:
         """Return what one arm runs in the launch of a cell's group."""

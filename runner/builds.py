@@ -18,6 +18,7 @@ from ortbench.locking import lock_of, locked
 from ortbench.runner import job_messages
 from ortbench.runner.cpus import choose_cpus
 from ortbench.runner.environments import interpreter_for
+from ortbench.runner.jobs import longer_hint
 from ortbench.runner.process import Worker
 from ortbench.units import format_seconds
 
@@ -39,20 +40,25 @@ class Build:
 
 @dataclass
 class Builds:
-    """Every build of a study, by engine and thread count and precision."""
+    """Every build of a study, by engine and thread count and precision.
 
+    Attributes:
+        limit_s: how long each may take.
+    """
+
+    limit_s: float = _BUILD_TIMEOUT_S
     _made: dict[tuple[str, int, str], Build] = field(default_factory=dict)
 
     def make(self, engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> None:
         """Build what `request` needs, unless the engine builds nothing or it was built in this study."""
         key = _key(engine, request)
         if engine.entry.examines and key not in self._made:
-            _run(engine, request, say)
+            _run(engine, request, say, self.limit_s)
             self._made[key] = Build()
         if not engine.entry.builds_for(request.precision) or key in self._made:
             return
         say(f"building {engine.label} for {request.threads} threads, unless it was built before")
-        build = _run(engine, request, say)
+        build = _run(engine, request, say, self.limit_s)
         self._made[key] = build
         if build.failure:
             say(f"{engine.label} cannot be built: {build.failure}")
@@ -64,22 +70,23 @@ class Builds:
         return self._made.get(_key(engine, request), Build())
 
 
-def _run(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> Build:
+def _run(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None], limit_s: float) -> Build:
     try:
         cpus, interpreter = choose_cpus(request.threads), interpreter_for(engine)
         with (
-            _alone(engine, request, say),
+            _alone(engine, request, say, limit_s),
             Worker(f"the build of {engine.label}", cpus, request.threads, interpreter) as worker,
         ):
             question = job_messages.Build(engine=engine.entry.name, request=request)
-            built = worker.ask(question, job_messages.Built, _BUILD_TIMEOUT_S)
+            built = worker.ask(question, job_messages.Built, limit_s)
     except OrtbenchError as error:
-        return Build(failure=str(error))
+        hint = longer_hint(error, limit_s)
+        return Build(failure=f"{str(error).rstrip(' .')}.{hint}" if hint else str(error))
     return Build(seconds=None if built.reused else built.seconds)
 
 
 @contextmanager
-def _alone(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None]) -> Iterator[None]:
+def _alone(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], None], limit_s: float) -> Iterator[None]:
     """Build while no other process builds the same: whoever comes second finds what the first kept."""
     if not request.cache or not engine.entry.builds_for(request.precision):
         yield
@@ -91,7 +98,7 @@ def _alone(engine: ResolvedEngine, request: LoadRequest, say: Callable[[str], No
     name = hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()[:16]
     with ExitStack() as held:
         try:
-            held.enter_context(locked(lock_of(folder / name), f"The build of {engine.label}", _BUILD_TIMEOUT_S, say))
+            held.enter_context(locked(lock_of(folder / name), f"The build of {engine.label}", limit_s, say))
         except OSError as error:
             raise UsageError(f"The cache folder '{folder}' cannot be written: {error.strerror}.") from error
         yield

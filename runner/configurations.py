@@ -14,7 +14,7 @@ from ortbench.results.race import Setting
 from ortbench.results.schema import ArmKey, ArtifactRecord, CellKey
 from ortbench.runner.arm_plans import ArmPlanner
 from ortbench.runner.contest import Contestant
-from ortbench.runner.jobs import Reference, reference_limit_s
+from ortbench.runner.jobs import Reference, loading_limit_s, reference_limit_s
 from ortbench.runner.planning import StudyPlan
 from ortbench.runner.topology import places_for
 
@@ -53,8 +53,8 @@ def open_reference(stack: ExitStack, plan: StudyPlan) -> Reference | None:
     if not plan.needs_reference:
         return None
     precision = "fp64" if plan.settings.reference == "float64" else "fp32"
-    limit_s = reference_limit_s(plan.settings.max_time_s)
-    return stack.enter_context(Reference(plan.reference, plan.source, precision, limit_s))
+    limit_s, loading_s = reference_limit_s(plan.settings.max_time_s), loading_limit_s(plan.settings.max_time_s)
+    return stack.enter_context(Reference(plan.reference, plan.source, precision, limit_s, loading_s))
 
 
 class ContestantMaker:

@@ -14,14 +14,15 @@ from ortbench.runner.jobs import ExportJob
 class Exports:
     """Exports one after the other, since each uses every CPU."""
 
-    def __init__(self, requests: Sequence[ExportRequest], say: Callable[[str], None]) -> None:
+    def __init__(self, requests: Sequence[ExportRequest], say: Callable[[str], None], limit_s: float) -> None:
         """Find what is there, and start the first that is not.
 
         Args:
             requests: one for each precision.
             say: is told what is made, and where it lies.
+            limit_s: how long each may take.
         """
-        self._say = say
+        self._say, self._limit_s = say, limit_s
         self._found = [(request, find_export(request)) for request in requests]
         missing = next((request for request, artifact in self._found if artifact is None), None)
         self._job = self._start(missing) if missing else None
@@ -54,7 +55,7 @@ class Exports:
             self._say(f"waiting for {other}, which is making the same")
         else:
             self._say(f"exporting {request.source.name} to ONNX{how}")
-        return ExportJob(request)
+        return ExportJob(request, self._limit_s)
 
     def _finish(self, request: ExportRequest) -> Artifact:
         if self._job is None:

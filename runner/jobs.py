@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ import msgspec
 from ortbench.engines.base import Availability, LoadRequest
 from ortbench.engines.registry import resolve_engine
 from ortbench.engines.spec import parse_engine
-from ortbench.errors import ArmError, ExportCrashed, ModelError
+from ortbench.errors import ArmError, ExportCrashed, ExportError, ModelError
 from ortbench.export.artifact import Artifact
 from ortbench.export.cache import artifacts_root, make_cache_folder
 from ortbench.export.exporter import ExportRequest
@@ -25,18 +26,36 @@ from ortbench.runner.cpus import allowed_cpus
 from ortbench.runner.input_meaning import values_hint
 from ortbench.runner.interpreter import THIS, Interpreter
 from ortbench.runner.process import Worker
+from ortbench.units import format_seconds
 
 _PROBE_TIMEOUT_S = 120.0
-_EXPORT_TIMEOUT_S = 1800.0
-_LOAD_TIMEOUT_S = 300.0
-_REFERENCE_TIMEOUT_S = 1800.0
-# Of --max-time: what comes before measuring may take as long as measuring may, and some seconds in any case.
-_LEAST_S = 30.0
+_LONGEST_S = 1800.0
+# Of --max-time: what comes before measuring may take as long as measuring may, and some time in any case. Libraries are
+# imported and weights read before a model is loaded; an export or a build of a large model takes minutes.
+_LEAST_RUN_S = 30.0
+_LEAST_LOADING_S = 120.0
+_LEAST_MAKING_S = 300.0
 
 
 def reference_limit_s(max_time_s: float) -> float:
     """Return how long one run of the reference may take in a study of this --max-time."""
-    return min(max(_LEAST_S, max_time_s), _REFERENCE_TIMEOUT_S)
+    return min(max(_LEAST_RUN_S, max_time_s), _LONGEST_S)
+
+
+def loading_limit_s(max_time_s: float) -> float:
+    """Return how long loading the reference may take in a study of this --max-time."""
+    return min(max(_LEAST_LOADING_S, max_time_s), _LONGEST_S)
+
+
+def making_limit_s(max_time_s: float) -> float:
+    """Return how long one export, or one build of an engine, may take in a study of this --max-time."""
+    return min(max(_LEAST_MAKING_S, max_time_s), _LONGEST_S)
+
+
+def longer_hint(error: Exception, limit_s: float) -> str:
+    """Say what gives more time, where there was too little of it; empty where something else is wrong."""
+    too_late = "no answer within" in str(error) and limit_s < _LONGEST_S
+    return " A longer --max-time gives it longer." if too_late else ""
 
 
 def probe_targets(targets: Sequence[tuple[str, str]], interpreter: Interpreter = THIS) -> list[Availability]:
@@ -59,8 +78,9 @@ def run_export(request: ExportRequest) -> Artifact:
 class ExportJob:
     """An export under way, to be waited for; on the way out it is ended and its half-made files are removed."""
 
-    def __init__(self, request: ExportRequest) -> None:
-        """Start it."""
+    def __init__(self, request: ExportRequest, limit_s: float = _LONGEST_S) -> None:
+        """Start it; it may take `limit_s`."""
+        self._limit_s, self._began = limit_s, time.perf_counter()
         # The scratch folder must share the artifact's file system.
         if request.output:
             parent = Path(request.output).absolute().parent
@@ -78,11 +98,15 @@ class ExportJob:
 
         Raises:
             ExportError, ModelError: as the exporter says.
+            ExportError: it took too long.
             ExportCrashed: its process died.
         """
         try:
-            return self._worker.receive(job_messages.Exported, _EXPORT_TIMEOUT_S).artifact
+            left_s = max(0.0, self._limit_s - (time.perf_counter() - self._began))
+            return self._worker.receive(job_messages.Exported, left_s).artifact
         except ArmError as error:
+            if hint := longer_hint(error, self._limit_s):
+                raise ExportError(f"The export took longer than {format_seconds(self._limit_s)}.{hint}") from error
             raise ExportCrashed(f"The export failed: {error}") from error
 
     def __enter__(self) -> Self:
@@ -99,7 +123,12 @@ class Reference:
     """The reference engine in a worker, giving the outputs that every arm must agree with."""
 
     def __init__(
-        self, label: str, source: ModelSource, precision: str = "fp32", limit_s: float = _REFERENCE_TIMEOUT_S
+        self,
+        label: str,
+        source: ModelSource,
+        precision: str = "fp32",
+        limit_s: float = _LONGEST_S,
+        loading_s: float = _LONGEST_S,
     ) -> None:
         """Start loading; `ready` waits for it.
 
@@ -108,9 +137,10 @@ class Reference:
             source: the model.
             precision: that it computes in.
             limit_s: how long one run of the model, and looking through it, may take.
+            loading_s: how long loading it may take.
         """
         self.label = label
-        self._limit_s = limit_s
+        self._limit_s, self._loading_s = limit_s, loading_s
         self._source = source
         self._broken: str | None = None
         # The model was seen to give other outputs when it was run again.
@@ -137,9 +167,11 @@ class Reference:
             ModelError: the reference itself cannot run the model, so nothing can be compared.
         """
         try:
-            self._worker.receive(protocol.Loaded, _LOAD_TIMEOUT_S)
+            self._worker.receive(protocol.Loaded, self._loading_s)
         except ArmError as error:
-            raise ModelError(f"The model cannot be run: {error}") from error
+            said, hint = str(error), longer_hint(error, self._loading_s)
+            said = f"{said.rstrip(' .')}.{hint}" if hint else said
+            raise ModelError(f"The model cannot be run: {said}") from error
         self._worker.park()
 
     def batches(self, batch_size: int, wanted: int, limit_s: float) -> tuple[Path, ...]:
@@ -182,7 +214,7 @@ class Reference:
                 self._worker.park()
         with Worker("the inspection", self._cpus, len(self._cpus)) as worker:
             load = protocol.Load(engine=resolve_engine(parse_engine(self.label)).entry.name, request=self._request)
-            worker.ask(load, protocol.Loaded, _LOAD_TIMEOUT_S)
+            worker.ask(load, protocol.Loaded, self._loading_s)
             return worker.ask(request, job_messages.Inspected, timeout_s)
 
     def count_work(self, lanes: Sequence[str]) -> job_messages.WorkCounted:
@@ -196,7 +228,7 @@ class Reference:
         self._worker.wake()
         try:
             request = job_messages.CountWork(source=self._source, lanes=tuple(lanes))
-            return self._worker.ask(request, job_messages.WorkCounted, _LOAD_TIMEOUT_S)
+            return self._worker.ask(request, job_messages.WorkCounted, self._loading_s)
         finally:
             self._worker.park()
 
@@ -225,9 +257,7 @@ class Reference:
             self._worker.kill()
             for path in request.paths:
                 Path(path).unlink(missing_ok=True)
-            hint = values_hint(self._source)
-            if "no answer within" in str(error) and self._limit_s < _REFERENCE_TIMEOUT_S:
-                hint = f" A longer --max-time gives it longer.{hint}"
+            hint = longer_hint(error, self._limit_s) + values_hint(self._source)
             said = f"{str(error).rstrip(' .')}.{hint}" if hint else str(error)
             self._broken = f"The model cannot be run at batch size {request.batch_size}: {said}"
             raise ModelError(self._broken) from error

@@ -99,12 +99,12 @@ def test_an_export_that_another_process_made_meanwhile_is_used(
 
 @pytest.mark.usefixtures("cache")
 def test_it_is_said_for_whom_an_export_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "ExportJob", lambda _: None)
+    monkeypatch.setattr(exports, "ExportJob", lambda *_: None)
     said: list[str] = []
     with held(lock_of(artifact_folder(export_identity(REQUEST)))) as process:
-        Exports([REQUEST], said.append)
+        Exports([REQUEST], said.append, 60)
         assert said == [f"waiting for process {process.pid}, which is making the same"]
-    Exports([REQUEST], said.append)
+    Exports([REQUEST], said.append, 60)
     assert said[1:] == ["exporting tiny to ONNX"]
 
 
@@ -149,7 +149,7 @@ def test_a_build_is_locked_and_who_comes_second_waits(builder: type[_Builder], t
     assert not list(tmp_path.glob(".*.lock"))
 
     # What is compiled at first calls lies elsewhere in each study; the build is the same.
-    with builds._alone(engine, request_in(tmp_path, "a"), pytest.fail):
+    with builds._alone(engine, request_in(tmp_path, "a"), pytest.fail, 60):
         [lock] = tmp_path.glob(".*.lock")
     said: list[str] = []
     with held(lock) as process:

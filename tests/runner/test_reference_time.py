@@ -1,4 +1,4 @@
-"""The reference, too, keeps to --max-time."""
+"""What comes before measuring keeps to --max-time, too: the reference, exports and builds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from ortbench.errors import ModelError
+from ortbench.engines.base import LoadRequest
+from ortbench.engines.registry import resolve_engines
+from ortbench.errors import ExportError, ModelError
+from ortbench.export.exporter import ExportRequest
 from ortbench.export.onnx_file import read_signature
+from ortbench.models.catalog import find_model
 from ortbench.models.spec import ModelSource
-from ortbench.runner.jobs import Reference, reference_limit_s
+from ortbench.runner.builds import Builds
+from ortbench.runner.exports import Exports
+from ortbench.runner.jobs import Reference, loading_limit_s, making_limit_s, reference_limit_s
 
 
 def endless(path: Path) -> ModelSource:
@@ -55,3 +61,46 @@ def test_a_model_that_never_ends_is_given_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("max_time_s", "expected"), [(3, 30), (300, 300), (86400, 1800)])
 def test_it_may_take_what_measuring_may(max_time_s: float, expected: float) -> None:
     assert reference_limit_s(max_time_s) == expected
+
+
+@pytest.mark.parametrize(
+    ("max_time_s", "loading", "making"),
+    [(3, 120, 300), (200, 200, 300), (900, 900, 900), (86400, 1800, 1800)],
+)
+def test_loading_exports_and_builds_may_take_what_measuring_may(
+    max_time_s: float, loading: float, making: float
+) -> None:
+    assert loading_limit_s(max_time_s) == loading
+    assert making_limit_s(max_time_s) == making
+
+
+LATE = r"no answer within .*\. A longer --max-time gives it longer\."
+
+
+def test_a_reference_that_does_not_load_in_time_is_given_up(tmp_path: Path) -> None:
+    with (
+        Reference("ort", endless(tmp_path / "m.onnx"), loading_s=0.01) as reference,
+        pytest.raises(ModelError, match=LATE),
+    ):
+        reference.ready()
+
+
+def test_an_export_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORTBENCH_CACHE", str(tmp_path / "cache"))
+    source = find_model("tiny").source()
+    with Exports([ExportRequest(source=source)], lambda _: None, 0.01) as exports:
+        with pytest.raises(ExportError, match=r"^The export took longer than .* A longer --max-time") as caught:
+            exports.results()
+    assert caught.value.exit_code == 2
+    assert not list((tmp_path / "cache/artifacts").glob("[!.]*"))
+
+
+def test_a_build_that_takes_too_long_costs_that_engine_only(tmp_path: Path) -> None:
+    [engine] = resolve_engines("aoti")
+    source = find_model("tiny").source()
+    request = LoadRequest(source=source, artifact=None, target="cpu", threads=1, cache=str(tmp_path))
+    builds = Builds(0.01)
+    builds.make(engine, request, lambda _: None)
+    failure = builds.outcome(engine, request).failure or ""
+    assert "no answer within" in failure
+    assert failure.endswith(". A longer --max-time gives it longer.")
