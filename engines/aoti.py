@@ -20,6 +20,7 @@ from ortbench.engines.cuda import compute_capability
 from ortbench.engines.torch_base import TorchFamilyEngine, installed_torch_version, load_on_device
 from ortbench.engines.torch_precision import pin_precision, to_lane
 from ortbench.errors import ArmError
+from ortbench.models.files import is_as_made, put_verified
 from ortbench.models.identity import model_identity
 from ortbench.models.inputs import make_inputs
 
@@ -41,16 +42,16 @@ class AotiEngine(TorchFamilyEngine):
 
     @classmethod
     def build(cls, request: LoadRequest) -> bool:
-        """Export and compile the model, unless a package of the same identity is there; say whether one was."""
+        """Export and compile the model, unless a whole package of the same identity is there; say whether one was."""
         package = _package(request)
-        if package.exists():
+        if is_as_made(package):
             return True
         package.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=package.parent) as scratch:
             made = Path(scratch) / _PACKAGE
             _compile(request, made)
             # Under its name only when it is whole.
-            made.replace(package)
+            put_verified(made, package)
         return False
 
     def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:

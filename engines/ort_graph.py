@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from ortbench.engines.flops import node_flops
 from ortbench.engines.ort_placement import GraphFacts, operator_name, read_placement_log
 from ortbench.engines.ort_providers import PLUGIN, PROVIDERS
 from ortbench.models.spec import ModelSource
+from ortbench.verified import read_verified, write_verified
 
 _TIMEOUT_S = 120.0
 _VERBOSE = 0
@@ -44,17 +44,15 @@ def graph_facts(request: LoadRequest, artifact_sha256: str, version: str) -> Gra
     key = msgspec.json.encode([artifact_sha256, version, request.target, request.precision, request.options, shapes])
     name = f"ort-graph-{hashlib.sha256(key).hexdigest()[:16]}.json"
     kept = Path(request.cache) / name if request.cache else None
-    if kept is not None and kept.exists():
-        return msgspec.json.decode(kept.read_bytes(), type=GraphFacts)
+    if kept is not None and (content := read_verified(kept)) is not None:
+        return msgspec.json.decode(content, type=GraphFacts)
     facts = _ask(request)
     if kept is not None and facts is not None:
         # Where it cannot be kept it is found out again at the next time.
         with contextlib.suppress(OSError):
             kept.parent.mkdir(parents=True, exist_ok=True)
             # Two arms may find out the same at the same time; each file is whole when it gets its name.
-            scratch = kept.with_name(f"{name}.{os.getpid()}")
-            scratch.write_bytes(msgspec.json.encode(facts))
-            scratch.replace(kept)
+            write_verified(kept, msgspec.json.encode(facts))
     return facts
 
 

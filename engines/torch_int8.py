@@ -18,6 +18,7 @@ import msgspec
 from ortbench.engines.base import LoadRequest
 from ortbench.errors import ArmError
 from ortbench.models.calibration import calibration_batches, calibration_identity
+from ortbench.models.files import is_as_made, put_verified
 from ortbench.models.identity import model_identity
 from ortbench.models.inputs import make_inputs
 from ortbench.models.loading import load_module
@@ -35,7 +36,7 @@ def calibrate(request: LoadRequest) -> bool:
     import torch
 
     file = _ranges_file(request)
-    if file.exists():
+    if is_as_made(file):
         return True
     with torch.no_grad(), _quiet():
         prepared = _prepare(load_module(request.source), request)
@@ -47,7 +48,7 @@ def calibrate(request: LoadRequest) -> bool:
         made = Path(scratch) / file.name
         torch.save(ranges, made)
         # Under its name only when it is whole.
-        made.replace(file)
+        put_verified(made, file)
     return False
 
 

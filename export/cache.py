@@ -40,10 +40,12 @@ class EnvironmentManifest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         requirements: what was asked for, the engine's wheel first.
         versions: of Python and of everything installed that may take part.
+        digest: of everything in it but this file, see `models.files.folder_digest`.
     """
 
     requirements: tuple[str, ...]
     versions: dict[str, str]
+    digest: str = ""
 
 
 class CacheEntry(msgspec.Struct, frozen=True, kw_only=True):

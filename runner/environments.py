@@ -21,11 +21,14 @@ from ortbench.engines.registry import ResolvedEngine
 from ortbench.errors import EngineUnavailable
 from ortbench.export.cache import ENVIRONMENT_FILE, EnvironmentManifest, environments_root, make_cache_folder
 from ortbench.locking import lock_of, locked
+from ortbench.models.files import folder_digest
 from ortbench.runner.complaints import complaint_in
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
 from ortbench.runner.own_package import own_package, put_in_place
 
 _TIMEOUT_S = 1800.0
+# Environments that this process found as they were made, with what their manifests said.
+_verified: set[tuple[Path, bytes]] = set()
 _BIN, _SUFFIX = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
 
@@ -68,14 +71,17 @@ def make_environment(engine: ResolvedEngine, say: Callable[[str], None]) -> None
 
 
 def _make(wheels: Wheels, folder: Path, engine: ResolvedEngine, say: Callable[[str], None]) -> None:
+    if folder.is_dir():
+        say(f"the environment in {folder} is not as it was made")
     say(f"making an environment with {wheels.requirement} for {engine.label}; it is kept in {folder}")
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         made = Path(scratch) / "environment"
         _install(wheels, made, engine)
         found = inspect(Interpreter(str(_python_of(made)), str(own_package()), apart=True), engine.label)
-        manifest = EnvironmentManifest(requirements=wheels.requirements, versions=found.versions())
+        digest = folder_digest(made, (ENVIRONMENT_FILE,))
+        manifest = EnvironmentManifest(requirements=wheels.requirements, versions=found.versions(), digest=digest)
         (made / ENVIRONMENT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        if folder.is_dir():  # its Python is gone
+        if folder.is_dir():  # it is not as it was made
             shutil.rmtree(folder)
         put_in_place(made, folder)
 
@@ -117,7 +123,16 @@ def _python_of(environment: Path) -> Path:
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / ENVIRONMENT_FILE).is_file() and _python_of(folder).exists()
+    """Whether an environment is as it was made; its contents are looked at once in the life of a process."""
+    try:
+        content = (folder / ENVIRONMENT_FILE).read_bytes()
+        manifest = msgspec.json.decode(content, type=EnvironmentManifest)
+        if (folder, content) not in _verified and folder_digest(folder, (ENVIRONMENT_FILE,)) != manifest.digest:
+            return False
+    except (OSError, msgspec.MsgspecError):
+        return False
+    _verified.add((folder, content))
+    return _python_of(folder).exists()
 
 
 def _install(wheels: Wheels, made: Path, engine: ResolvedEngine) -> None:

@@ -19,7 +19,7 @@ from ortbench.runner.environments import environment_folder, interpreter_for, ma
 from ortbench.runner.interpreter import THIS, Interpreter, inspect
 from ortbench.runner.own_package import own_package
 from ortbench.runner.process import Worker
-from tests.interpreters import install_fake, make_neighbour, write_command, write_fake_uv
+from tests.interpreters import install_fake, make_neighbour, site_packages, write_command, write_fake_uv
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +205,42 @@ def test_an_environment_whose_python_is_gone_is_made_again() -> None:
     python.symlink_to("/no/such/python")
     assert unmade(wanted)
     make_environment(wanted, lambda _: None)
+    assert unmade(wanted) is None
+
+
+@pytest.mark.usefixtures("_empty_cache", "fake_uv")
+@pytest.mark.parametrize("change", ["changed", "added", "missing", "link", "manifest"])
+def test_an_environment_that_is_not_as_it_was_made_is_made_again(change: str) -> None:
+    wanted, said = engine("ort[version=0.0.1]"), list[str]()
+    make_environment(wanted, said.append)
+    environments._verified.clear()
+    assert unmade(wanted) is None
+    folder = environment_folder(Wheels("onnxruntime", "0.0.1"))
+    [script] = folder.glob("bin/activate")
+    content = script.read_bytes()
+    if change == "changed":  # of the same size
+        script.write_bytes(content[:-1] + b"#")
+    elif change == "added":
+        (site_packages(folder) / "evil.pth").write_text("import evil", encoding="utf-8")
+    elif change == "missing":
+        script.unlink()
+    elif change == "link":
+        script.rename(folder.parent / "elsewhere")
+        script.symlink_to(folder.parent / "elsewhere")
+    else:
+        (folder / "environment.json").write_text('{"requirements": [], "versions": {}}', encoding="utf-8")
+    environments._verified.clear()
+    assert unmade(wanted)
+    make_environment(wanted, said.append)
+    assert f"the environment in {folder} is not as it was made" in said
+    assert unmade(wanted) is None
+    assert script.is_file()
+    assert not script.is_symlink()
+    assert not (site_packages(folder) / "evil.pth").exists()
+    # Bytecode comes and goes.
+    (site_packages(folder) / "__pycache__").mkdir()
+    (site_packages(folder) / "__pycache__/new.pyc").touch()
+    environments._verified.clear()
     assert unmade(wanted) is None
 
 

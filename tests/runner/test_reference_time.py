@@ -88,9 +88,11 @@ def test_a_reference_that_does_not_load_in_time_is_given_up(tmp_path: Path) -> N
 def test_an_export_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORTBENCH_CACHE", str(tmp_path / "cache"))
     source = find_model("tiny").source()
-    with Exports([ExportRequest(source=source)], lambda _: None, 0.01) as exports:
-        with pytest.raises(ExportError, match=r"^The export took longer than .* A longer --max-time") as caught:
-            exports.results()
+    with (
+        Exports([ExportRequest(source=source)], lambda _: None, 0.01) as exports,
+        pytest.raises(ExportError, match=r"^The export took longer than .* A longer --max-time") as caught,
+    ):
+        exports.results()
     assert caught.value.exit_code == 2
     assert not list((tmp_path / "cache/artifacts").glob("[!.]*"))
 
