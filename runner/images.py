@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,14 @@ def preprocess(request: job_messages.Preprocess) -> job_messages.Preprocessed:
     transform, items = spec.preprocess(), []
     for name in request.images:
         try:
-            with Image.open(name) as image:
+            # PIL only warns of an image that takes hundreds of megabytes, and refuses one of twice that.
+            with (
+                warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+                Image.open(name) as image,
+            ):
                 items.append(transform(image.convert("RGB")).numpy())
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise InputShapeError(f"--inputs '{name}' is larger than any image should be: {error}") from error
         except (OSError, ValueError, SyntaxError) as error:  # what PIL raises for damaged files
             raise InputShapeError(f"--inputs '{name}' is no image that can be read: {error}") from error
     with Path(request.path).open("wb") as file:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ortbench.errors import InputShapeError
+from ortbench.runner import images, job_messages
 from ortbench.runner.images import images_file, means_images
 from tests.conftest import CommandLine
 
@@ -44,6 +48,26 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(InputShapeError, match=r"--inputs '.*a\.png' is no image that can be read"):
         images_file("resnet18", str(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("side", [10_000, 30_000, 2**31 - 1])
+def test_an_image_that_would_fill_memory_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(bytes(1000))
+    bomb = tmp_path / "a.png"
+    bomb.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+    # What would unpack it.
+    model = SimpleNamespace(preprocess=lambda: lambda _: pytest.fail("it was unpacked"))
+    monkeypatch.setattr(images, "find_model", lambda _: model)
+    request = job_messages.Preprocess(model="resnet18", images=(str(bomb),), path=str(tmp_path / "out.npz"))
+    with pytest.raises(InputShapeError, match=r"a\.png' is larger than any image should be: Image size"):
+        images.preprocess(request)
+    assert not (tmp_path / "out.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from ortbench.export.exporter import ExportRequest
 from ortbench.export.onnx_file import read_signature
 from ortbench.models.catalog import find_model
 from ortbench.models.spec import ModelSource
+from ortbench.runner import jobs
 from ortbench.runner.builds import Builds
 from ortbench.runner.exports import Exports
 from ortbench.runner.jobs import Reference, loading_limit_s, making_limit_s, reference_limit_s
+from tests.conftest import CommandLine
 
 
 def endless(path: Path) -> ModelSource:
@@ -106,3 +108,16 @@ def test_a_build_that_takes_too_long_costs_that_engine_only(tmp_path: Path) -> N
     failure = builds.outcome(engine, request).failure or ""
     assert "no answer within" in failure
     assert failure.endswith(". A longer --max-time gives it longer.")
+
+
+def test_a_study_of_a_model_that_never_ends_says_so_and_ends(
+    ortbench: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless(tmp_path / "m.onnx")
+    monkeypatch.setattr(jobs, "_LEAST_RUN_S", 1.0)
+    words = ("--model", tmp_path / "m.onnx", "--engines", "ort", "--threads", "1", "--quiet", "--max-time", "1s")
+    refused = ortbench("compare", *words, "--output", tmp_path / "out")
+    assert refused.status == 2
+    assert "no answer within 1" in refused.stderr
+    assert "A longer --max-time gives it longer." in refused.stderr
+    assert not (tmp_path / "out").exists()
