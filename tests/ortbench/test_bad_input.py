@@ -41,8 +41,8 @@ def refused(ortbench: CommandLine, *words: str | Path) -> str:
         (["--engines", "ort,ort:cpu"], "Expected each engine once, but 'ort,ort:cpu' names ort twice."),
         (
             ["--engines", "torch[fast=true]"],
-            "Expected an option of 'torch[fast=true]' to be one of [channels_last, cudnn_benchmark, precision, python], "
-            "but got 'fast'.",
+            "Expected an option of 'torch[fast=true]' to be one of [channels_last, cudnn_benchmark, precision, "
+            "python], but got 'fast'.",
         ),
         (
             ["--model", "resnet"],
