@@ -47,12 +47,13 @@ def printable(text: str, longest: int | None = LONGEST) -> str:
         text: from anywhere.
         longest: in characters; a longer text loses its middle. None to cut nothing.
     """
-    return _spelled(cut(text, longest) if longest is not None else text, kept="")
+    return _spelled(cut(text, longest) if longest is not None else text)
 
 
 def printable_lines(text: str) -> str:
     """Return the same of a text of several lines, none of them cut."""
-    return _spelled(text, kept="\n")
+    # Line by line, so that the line ends do not make every character of a long text be looked at.
+    return "\n".join(map(_spelled, text.split("\n")))
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
@@ -119,10 +120,10 @@ def _pictured(text: str) -> str:
     return _ESCAPE.sub("\N{SET MINUS}", shown)
 
 
-def _spelled(text: str, kept: str) -> str:
+def _spelled(text: str) -> str:
     if text.isprintable():
         return text
-    return "".join(one.encode("unicode_escape").decode() if _hidden(one) and one not in kept else one for one in text)
+    return "".join(one.encode("unicode_escape").decode() if _hidden(one) else one for one in text)
 
 
 def _hidden(one: str) -> bool:

@@ -28,7 +28,7 @@ _UNPAIRED = (
 )
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
+class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     number: int
     engine: str
     key: CellKey
@@ -66,7 +66,7 @@ def summarize_csv_text(text: str, origin: str, default_model: str) -> Summary:
         raise ResultsError(f"'{origin}' is no CSV: {error}.") from error
     _refuse_missing(columns, origin)
     numbers = [name for name in dict.fromkeys(columns) if COLUMNS.get(name) in (int, float)]
-    cells = [(raw.get(name) or "").strip() for _, raw in raw_rows for name in numbers]
+    cells = [value.strip() for _, raw in raw_rows for name in numbers if (value := raw.get(name))]
     writing = _Writing(
         decimal_mark(cells, dialect.separator, origin),
         {column.name: column.factor for column in read if column.factor != 1},
@@ -93,13 +93,14 @@ def _row(raw: dict[str, str | None], number: int, origin: str, default_model: st
     low, high = cell.number("latency_low_ms"), cell.number("latency_high_ms")
     if latency is not None and ((low or latency) > latency or (high or latency) < latency):
         raise cell.error("latency_low_ms", f"at most latency_ms ({latency:g}), and latency_high_ms at least that")
+    instances = cell.count("instances", 1)
     key = CellKey(
         model=cell.text("model", default_model),
         precision=cell.text("precision", "fp32"),
         batch_size=cell.count("batch_size"),
         threads=cell.count("threads"),
-        instances=cell.count("instances", 1),
-        mode=cell.mode(cell.count("instances", 1)),
+        instances=instances,
+        mode=cell.mode(instances),
         allocator=cell.text("allocator", "default"),
         load=cell.text("load", ""),
     )
@@ -162,10 +163,14 @@ class _Cells:
         )
 
     def text(self, column: str, default: str | None) -> str:
-        value = from_text_cell((self._raw.get(column) or "").strip())
-        if not value and default is None:
+        written = self._raw.get(column)
+        # Most columns are absent from most files, and this runs for each of them in each row.
+        value = from_text_cell(written.strip()) if written else ""
+        if value:
+            return value
+        if default is None:
             raise self.error(column, "a name")
-        return value or default or ""
+        return default
 
     def count(self, column: str, default: int | None = None) -> int:
         value = self.text(column, "")
@@ -188,6 +193,8 @@ class _Cells:
 
     def bounds(self, low_column: str, high_column: str, around: float | None) -> Bounds | None:
         """Return an interval, None where one of its ends is missing; it holds the figure that it is of."""
+        if low_column not in self._raw or high_column not in self._raw:
+            return None
         low, high = self.number(low_column), self.number(high_column)
         if low is None or high is None or around is None:
             return None
@@ -196,6 +203,8 @@ class _Cells:
         return low, high
 
     def number(self, column: str, *, required: bool = False, zero: bool = False) -> float | None:
+        if not required and column not in self._raw:
+            return None
         value = self.text(column, "")
         if not value and not required:
             return None

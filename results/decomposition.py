@@ -66,24 +66,26 @@ class _Figures:
             for one in choice.contestants(baseline)
         }
         self._arms = {one: arms.find(self._keys[one], one[0]) for one in self._keys}
-        names = {(key.id, engine): _name((engine, way)) for (engine, way), key in self._keys.items()}
+        names = {(key.id, engine): _name((engine, way)) for (engine, way), key in self._keys.items() if finals}
         lines = [
             msgspec.structs.replace(line, engine=names[line.cell, line.engine])
             for line in finals
             if (line.cell, line.engine) in names
         ]
         self._slices = slices_by_name(lines, choice.objective, dict.fromkeys(names.values(), choice.batch_size))
-        ran = [one for one in self._keys if _name(one) in self._slices]
+        ran = [one for one in self._keys if self._slices and _name(one) in self._slices]
         self.together = self.shared(*ran) if ran else set()
         self.paired = bool(self.together) and len(ran) == len(self._keys)
 
     def shared(self, *some: _Contestant) -> set[tuple[int, int]]:
         """Return (launch, round) in which all of some ran."""
+        if not self._slices:
+            return set()
         return set.intersection(*(set(self._slices.get(_name(one), {})) for one in some))
 
     def figure(self, one: _Contestant) -> Ratio | None:
         """Return ms a batch, or items per second."""
-        if own := self._slices.get(_name(one)):
+        if self._slices and (own := self._slices.get(_name(one))):
             return figure_of(own, self._objective)
         return self._of_its_cell(one)
 

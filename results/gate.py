@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -30,7 +29,7 @@ EXIT_STATUS: dict[Outcome, int] = {"pass": 0, "fail": 1, "inconclusive": 3}
 _SPARED = "of so many requirements and cells one would fail by as much by chance"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Whether one cell satisfies one requirement.
 
     Attributes:
@@ -111,8 +110,7 @@ def judge(operator: Operator, limit: float, low: float, high: float) -> Outcome:
     return "fail" if high < limit else "inconclusive"
 
 
-@dataclass(frozen=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True, gc=False):
     """One requirement in one cell with its figure, and what the interval of 95 % says of it."""
 
     requirement: Requirement

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from ortbench.results.known_interval import KnownInterval
 from ortbench.results.pairing import cell_ratios
@@ -24,8 +25,7 @@ _LONGER = "a longer --max-time makes more launches"
 _IN_CSV = "a CSV gives it in the columns {low} and {high}"
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(msgspec.Struct, frozen=True, gc=False):
     """What a requirement is decided on.
 
     Attributes:
@@ -85,7 +85,7 @@ def figure_of(
     launches = min((arm.launches for arm in (first, *over) if arm.launches), default=0)
     doubtful = requirement.quantity != "memory" and _is_doubted(cell, (first, *over))
     notes = [note for note in (found.note, _WITHHELD if doubtful else None) if note]
-    return replace(found, note="; ".join(notes) or None, launches=launches, withheld=doubtful)
+    return msgspec.structs.replace(found, note="; ".join(notes) or None, launches=launches, withheld=doubtful)
 
 
 def paired_speedup(rounds: Sequence[RoundRecord], engine: str, over: str, cell: str) -> LogEstimate | None:
@@ -175,7 +175,7 @@ def _speedup(
     if with_baseline or not rounds:
         figure = _over_baseline(arm, baseline).over(_over_baseline(over, baseline))
         note = None if with_baseline else f"not paired: the widest that both speedups over {baseline} allow"
-        return replace(figure, note=figure.note or note)
+        return msgspec.structs.replace(figure, note=figure.note or note)
     estimate = paired_speedup(rounds, arm.engine, over.engine, cell.key.id)
     if estimate is None:
         return Figure(note=f"no round that counts has both {arm.engine} and {over.engine}")

@@ -6,6 +6,7 @@ Engines and models may be named by anyone's CSV, so every format escapes what wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,7 @@ import msgspec
 
 from ortbench.printable import markdown_text, printable, without_commands
 from ortbench.results.gate import Answer, GateReport, Outcome
+from ortbench.results.requirements import Requirement
 from ortbench.results.schema import CellKey
 from ortbench.units import format_significant
 
@@ -143,7 +145,12 @@ def _sentence(answer: Answer) -> str:
 
 
 def _title(answer: Answer) -> str:
-    requirement = answer.requirement
+    return _requirement_title(answer.requirement)
+
+
+# A gate answers the same few requirements in every cell.
+@lru_cache
+def _requirement_title(requirement: Requirement) -> str:
     return f"{requirement.name}: {requirement}" if requirement.name else str(requirement)
 
 
@@ -185,4 +192,6 @@ def _github_property(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(one if " " <= one <= "~" else one.encode("unicode_escape").decode() for one in text)

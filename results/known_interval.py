@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ortbench.results.statistics import CONFIDENCE, LogEstimate
 
@@ -46,6 +47,8 @@ class KnownInterval(LogEstimate):
         return 2 * float(ndtr(place) if math.isinf(self.freedom) else stdtr(self.freedom, place))
 
 
+# A gate asks for the same few in every cell.
+@lru_cache
 def _quantile(freedom: float, confidence: float) -> float:
     from scipy.special import ndtri, stdtrit
 

@@ -14,7 +14,7 @@ _NS_PER_MS = 1e6
 _NS_PER_S = 1e9
 
 
-class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+class Ratio(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A figure with its 95 % interval, None with too few launches."""
 
     value: float

@@ -14,6 +14,8 @@ _Value = TypeVar("_Value")
 _MOST_VALUES = {"model": 8, "precision": 8, "batch_size": 48, "threads": 256, "allocator": 16, "load": 16}
 _MOST_ENGINES = 32
 _MOST_CELLS = 2000
+# Of best against best each has a row for every engine, beside the rows of the cells.
+_MOST_PLACES = 100
 
 
 def for_pictures(summary: Summary) -> Summary:
@@ -48,16 +50,19 @@ def _with_cells(summary: Summary, cells: Sequence[CellSummary], most: int, done:
         msgspec.structs.replace(cell, arms=tuple(arm for arm in cell.arms if arm.engine in engines)) for cell in kept
     ]
     shown = [cell for cell in of_engines if cell.arms]
-    places = {(cell.precision, cell.batch_size) for cell in shown}
+    compared = {(one.precision, one.batch_size) for one in summary.best}
+    places = dict.fromkeys((cell.precision, cell.batch_size) for cell in shown)
+    of_best = set(evenly([place for place in places if place in compared], _MOST_PLACES))
+    best_of = f", best against best for {len(of_best)} of {len(compared)} batch sizes" if compared else ""
     note = (
         f"{done} are {len(shown)} of {len(summary.cells)} cells and {min(len(summary.engines), _MOST_ENGINES)} of "
-        f"{len(summary.engines)} engines; `ortbench show --output FILE.csv` writes all"
+        f"{len(summary.engines)} engines{best_of}; `ortbench show --output FILE.csv` writes all"
     )
     return msgspec.structs.replace(
         summary,
         cells=tuple(shown),
         engines=tuple(engine for engine in summary.engines if engine in engines),
-        best=tuple(_of(one, engines) for one in summary.best if (one.precision, one.batch_size) in places),
+        best=tuple(_of(one, engines) for one in summary.best if (one.precision, one.batch_size) in of_best),
         notes=(note, *summary.notes),
     )
 

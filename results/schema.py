@@ -27,7 +27,7 @@ Nanoseconds = Annotated[int, Meta(ge=0, le=10**18)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 
 
-class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class CellKey(msgspec.Struct, frozen=True, kw_only=True, order=True, gc=False):
     """One point of the study.
 
     Attributes:

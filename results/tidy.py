@@ -107,7 +107,7 @@ def as_text_cell(text: str) -> str:
 
 def from_text_cell(text: str) -> str:
     """Return the text that a cell of a CSV stands for."""
-    return text[1:] if text.startswith("'") and _COMPUTED.match(text) else text
+    return text[1:] if text[:1] == "'" and _COMPUTED.match(text) else text
 
 
 def _cell(value: Any) -> Any:

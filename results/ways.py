@@ -92,10 +92,12 @@ def cost(arm: ArmSummary, cell: CellKey, objective: Objective) -> float | None:
 def _choice(cells: Sequence[CellSummary], baseline: str, objective: Objective) -> Choice | None:
     costs: dict[str, dict[Way, float]] = {}
     for cell in cells:
+        key = cell.key
+        way = way_of(key)
         for arm in cell.arms:
-            taken = None if arm.twin else cost(arm, cell.key, objective)
+            taken = None if arm.twin else cost(arm, key, objective)
             if taken is not None:
-                costs.setdefault(arm.engine, {})[way_of(cell.key)] = taken
+                costs.setdefault(arm.engine, {})[way] = taken
     own = costs.get(baseline, {})
     plain = _plain(own, cells)
     if plain is None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from ortbench.errors import MOST_CHOICES, ResultsError, UsageError, enumerated
+from ortbench.printable import printable_lines
 from ortbench.results import decomposition
 from ortbench.results.csv_input import summarize_csv_text
 from ortbench.results.gate import decide
+from ortbench.results.gate_formats import to_text
 from ortbench.results.profiles import interpolate
 from ortbench.results.recommendation import MOST_ITEMS, MOST_THREADS, PlanRequest, recommend
 from ortbench.results.reduction import evenly, for_pictures, for_tables
-from ortbench.results.requirements import parse_requirement
-from ortbench.results.summary import CellSummary, Summary
+from ortbench.results.requirements import Requirement, parse_requirement
+from ortbench.results.schema import CellKey
+from ortbench.results.summary import ArmSummary, BestAgainstBest, BestWay, CellSummary, Latency, Speedup, Summary, Way
 from ortbench.results.tidy import tidy_rows, to_csv, to_parquet
 from ortbench.results.ways import choices
 from ortbench.units import format_significant
@@ -159,3 +164,60 @@ def test_the_engines_of_very_many_cells_are_found_once() -> None:
     with pytest.raises(UsageError, match="Its cells have: e1, e2") as caught:
         decide([parse_requirement("latency(torch) <= 1")], read(rows))
     assert len(str(caught.value)) < 2000
+
+
+def counted(target: str, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Replace a function of one argument by itself; return a list of what it is called with from now on."""
+    module, _, name = target.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+    seen: list[object] = []
+
+    def called(value: object) -> object:
+        seen.append(value)
+        return original(value)
+
+    monkeypatch.setattr(target, called)
+    return seen
+
+
+@pytest.mark.parametrize("rows", [10, 100])
+def test_columns_that_a_file_lacks_cost_nothing_in_each_row(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = counted("ortbench.results.csv_input.from_text_cell", monkeypatch)
+    read("".join(f"ort,{size},1,5\n" for size in range(1, rows + 1)))
+    assert len(seen) == 4 * rows
+
+
+def test_plain_answers_are_printed_without_a_look_at_every_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = decide([parse_requirement("ort/torch >= 1")], read(in_two_ways(50), WAYS))
+    seen = counted("ortbench.printable._hidden", monkeypatch)
+    text = to_text(report)
+    assert printable_lines(text) == text
+    assert text.count("\n") >= 100
+    assert seen == []
+    assert printable_lines("plain\nodd \x1b\n") == "plain\nodd \\x1b\n"
+    assert len(seen) == len("odd \x1b")
+
+
+def test_a_gate_spells_a_requirement_once_for_all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = decide([parse_requirement("ort/torch >= 1.125")], read(in_two_ways(50), WAYS))
+    original, spelled = Requirement.__str__, []
+
+    def spell(one: Requirement) -> str:
+        spelled.append(one)
+        return original(one)
+
+    monkeypatch.setattr(Requirement, "__str__", spell)
+    assert to_text(report).count("ort/torch >= 1.125; m, batch size") == len(report.answers) == 100
+    assert len(spelled) <= 1
+
+
+def test_the_tables_of_best_ways_are_reduced_too_with_a_note() -> None:
+    shown = for_tables(read(in_two_ways(600), WAYS))
+    assert len({one.batch_size for one in shown.best}) == 100
+    assert len(shown.best) == 200
+    assert ", best against best for 100 of 600 batch sizes; " in shown.notes[0]
+
+
+@pytest.mark.parametrize("kind", [CellKey, ArmSummary, CellSummary, Latency, Speedup, Way, BestWay, BestAgainstBest])
+def test_the_collector_of_cycles_passes_over_what_there_is_for_each_row(kind: type[msgspec.Struct]) -> None:
+    assert not kind.__struct_config__.gc
