@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -45,8 +46,8 @@ def test_after_a_full_disk_the_next_study_is_as_if_there_had_been_none(
         return done.returncode, done.stderr
 
     filler = disk / "filler"
-    with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
-        while True:
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:  # until there is no space left
             file.write(bytes(4096))
     status, said = study("full")
     assert status in (0, 2, 3), said
