@@ -15,7 +15,7 @@ from ortbench.results.journal import read_launches, read_rounds
 from ortbench.runner import sysfs
 from ortbench.runner.fitness import assess
 from ortbench.runner.reading import read_machine
-from tests.conftest import CommandLine, Outcome, run_in, write_model
+from tests.conftest import CommandLine, Outcome, end_after_launches, run_in, write_model
 from tests.ortbench.test_faults import arms_of
 from tests.runner.test_energy import zone
 
@@ -48,9 +48,13 @@ def test_an_unfair_arm_is_invalid_and_has_no_speedup(unfair: tuple[Path, Outcome
     assert f"{engine} invalid at batch size 1, threads 1: {reason}" in outcome.stdout
 
 
-def test_memory_and_busy_threads_of_every_arm_are_on_record(ortbench: CommandLine, model_file: Path) -> None:
+def test_memory_and_busy_threads_of_every_arm_are_on_record(
+    ortbench: CommandLine, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A gate decides on an interval, which takes two launches.
+    end_after_launches(monkeypatch, 2)
     words = ["--model", model_file, "--engines", "ort,scripted", "--batch-sizes", "1", "--threads", "1"]
-    outcome = ortbench("compare", *words, "--max-time", "3s", "--output", "out")
+    outcome = ortbench("compare", *words, "--max-time", "60s", "--output", "out")
     assert outcome.status == 0
     for record in read_launches(Path("out")):
         assert record.evidence is not None

@@ -80,7 +80,7 @@ def test_a_dry_run_says_what_would_be_made_and_a_study_makes_it(ortbench: Comman
     assert outcome.status == 0, outcome.stderr
     assert outcome.stderr.startswith("making an environment with onnxruntime==0.0.1 for ort[version=0.0.1]; it is kept")
     listed = json.loads(ortbench("cache", "--json").stdout)["entries"]
-    assert {entry["kind"] for entry in listed} == {"environment", "package"}
+    assert {entry["kind"] for entry in listed} == {"environment", "package", "build"}
     assert "1 engine environments" in ortbench("cache").stdout
     assert "1 engine environments" in ortbench("cache", "--clear").stdout
     assert not any(Path(entry["folder"]).exists() for entry in listed)
