@@ -52,19 +52,27 @@ def overrun(max_time_s: float, time_s: Mapping[str, float]) -> str | None:
     if over_s < max(_TOLD_S, _TOLD_SHARE * max_time_s):
         return None
     parity_s, lost_s = time_s.get("parity", 0.0), time_s.get("lost", 0.0)
-    parts = {
+    counted = {
         "starting engines": time_s.get("starting", 0.0),
         "making them ready": time_s.get("preparing", 0.0),
         "rounds": time_s.get("rounds", 0.0),
         "the finals": time_s.get("finals", 0.0),
+    }
+    # What --max-time does not bound explains most, so it comes first.
+    uncounted = {
         "checking outputs, which is not counted,": parity_s,
         "waiting for what hung, which is not counted,": max(0.0, lost_s - parity_s),
     }
-    longest = sorted(parts.items(), key=lambda part: -part[1])[:3]
-    worded = ", ".join(f"{name} took {format_seconds(seconds)}" for name, seconds in longest if seconds >= _TOLD_S)
+    longest = [*_by_length(uncounted), *_by_length(counted)][:3]
+    worded = ", ".join(f"{name} took {format_seconds(seconds)}" for name, seconds in longest)
     return f"{_OVERRUN}{format_seconds(over_s)} longer than its --max-time of {format_seconds(max_time_s)}" + (
         f": {worded}" if worded else ""
     )
+
+
+def _by_length(parts: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return the parts that are worth a word, the longest first."""
+    return sorted(((name, seconds) for name, seconds in parts.items() if seconds >= _TOLD_S), key=lambda part: -part[1])
 
 
 def with_overrun(run: Run, max_time_s: float) -> Run:

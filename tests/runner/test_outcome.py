@@ -46,8 +46,8 @@ def test_what_is_advised_is_more_than_was_given_and_typed_as_it_stands() -> None
 def test_an_overrun_is_told_with_what_took_the_time() -> None:
     spent = {"total": 31.0, "starting": 12.0, "preparing": 9.0, "rounds": 0.4, "parity": 8.0, "lost": 8.0}
     assert overrun(20, spent) == (
-        "this study took 11 s longer than its --max-time of 20 s: starting engines took 12 s, "
-        "making them ready took 9.0 s, checking outputs, which is not counted, took 8.0 s"
+        "this study took 11 s longer than its --max-time of 20 s: checking outputs, which is "
+        "not counted, took 8.0 s, starting engines took 12 s, making them ready took 9.0 s"
     )
     assert overrun(20, {"total": 20.9}) is None
     assert overrun(300, {"total": 305}) is None
