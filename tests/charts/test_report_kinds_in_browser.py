@@ -19,11 +19,15 @@ NARROW: ViewportSize = {"width": 390, "height": 844}
 # What is drawn in a chart, without axes and legends, which a chart of nothing has too.
 MARKS = ".role-mark path, .role-mark line, .role-mark rect, .role-mark text"
 SHOWN = "[...document.querySelectorAll('figure:not([hidden])')]"
-# One screen after the other, as a reader does, each for as long as it takes to be painted.
+# One screen after the other, as a reader does, each for as long as it takes to be painted. A page that the browser does
+# not paint, as a headless one need not be, is not waited for.
 SCROLLED_WHOLE = """async () => {
   for (let top = 0; top < document.documentElement.scrollHeight; top += innerHeight) {
     scrollTo(0, top);
-    await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+    await new Promise((painted) => {
+      requestAnimationFrame(() => requestAnimationFrame(painted));
+      setTimeout(painted, 500);
+    });
   }
 }"""
 SETTLED = f"{SHOWN}.every((figure) => ['drawn', 'failed'].includes(figure.dataset.state))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from tests.results.factory import make_run
 
 
 def test_each_arm_compiles_for_itself_and_finds_it_again(tmp_path: Path) -> None:
-    plan: Any = None
+    plan: Any = SimpleNamespace(settings=SimpleNamespace(max_time_s=60.0))
     planner = ArmPlanner(plan, compiled=tmp_path / "compiled")
     other = msgspec.structs.replace(CELL.key, batch_size=16)
     threads = msgspec.structs.replace(CELL.key, threads=1)
