@@ -120,15 +120,20 @@ def library_call(engine: Any, name: str) -> Callable[[], Any]:
 
 
 def plain_loop(call: Callable[[], Any], calls: int) -> list[int]:
-    """Time calls in a row; fewer where they take very long together."""
-    clock, samples = time.perf_counter_ns, list[int]()
+    """Time calls in a row; fewer where they take very long together.
+
+    The result is kept until the next one is there, as a program keeps it that uses it. Dropped at once, its memory
+    would be taken again by the next call, which is another measurement.
+    """
+    clock, samples, result = time.perf_counter_ns, list[int](), None
     end = clock() + MOST_PLAIN_NS
     for _ in range(calls):
         if clock() > end and len(samples) >= FEWEST_PLAIN:
             break
         began = clock()
-        call()
+        result = call()
         samples.append(clock() - began)
+    del result
     return samples
 
 

@@ -203,6 +203,11 @@ class Engine(ABC):
     def run(self) -> None:
         """Run the bound batch once. The hot method: nothing else happens in here."""
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `run` may return before its work is done; where it does not, `synchronize` is not called."""
+        return type(self).synchronize is not Engine.synchronize
+
     def synchronize(self) -> None:  # noqa: B027 - nothing to wait for is the common case, not an omission
         """Wait until everything that `run` started has finished. Timed together with `run`."""
 

@@ -145,9 +145,14 @@ class OrtEngine(Engine):
             self._loose = tuple(self._outputs)
             self.run()
 
+    @property
+    def asynchronous(self) -> bool:
+        """Only where outputs are on the device: the CPU provider returns when it is done."""
+        return self._memory == "cuda"
+
     def synchronize(self) -> None:
-        """Wait for outputs on the device; the CPU provider returns when it is done."""
-        if self._memory == "cuda" and self._binding is not None:
+        """Wait for outputs on the device."""
+        if self.asynchronous and self._binding is not None:
             self._binding.synchronize_outputs()
 
     def profile(self, calls: int) -> tuple[OperatorTime, ...] | None:

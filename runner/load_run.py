@@ -51,7 +51,8 @@ class _Calls:
     def run(self) -> None:
         started = time.perf_counter_ns()
         self.engine.run()
-        self.engine.synchronize()
+        if self.engine.asynchronous:
+            self.engine.synchronize()
         self.busy_ns += time.perf_counter_ns() - started
         self.count += 1
 

@@ -90,3 +90,15 @@ def test_short_calls_are_judged_by_windows_of_many() -> None:
 )
 def test_steady_means_within_ten_percent(durations: list[int], window: int, steady: bool) -> None:
     assert is_steady(durations, window) is steady
+
+
+class Waiting(Counting):
+    @property
+    def asynchronous(self) -> bool:
+        return False
+
+
+def test_where_there_is_nothing_to_wait_for_nothing_but_the_call_is_timed() -> None:
+    engine = Waiting()
+    time_calls(engine, 3)
+    assert engine.calls == ["run"] * 3
