@@ -1,4 +1,4 @@
-"""What the instrument itself costs: its cost per call, what a study's time goes into, its own use of the CPU.
+"""Measure what the instrument itself costs: per call, in a study's time, and of the CPU.
 
     python benchmarks/harness.py            # null engine and a default study: six minutes
     python benchmarks/harness.py --long     # a study of twenty minutes besides

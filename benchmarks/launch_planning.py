@@ -45,7 +45,7 @@ Bounds = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Machine:
-    """What a launch costs, and how its figures scatter; `between` and `within` are standard deviations."""
+    """The cost of a launch, and how its figures scatter; `between` and `within` are standard deviations."""
 
     overhead_s: float
     round_s: float

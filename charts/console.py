@@ -14,7 +14,7 @@ from ortbench.streams import StyledStream, guarded
 
 # A pipe has no width; wide enough that no row of a usual study is folded.
 _PIPE_WIDTH = 180
-# Of one cell of a table; what is longer is in the files.
+# The longest text of one cell of a table; the files hold it whole.
 _LONGEST_CELL = 600
 
 

@@ -1,6 +1,6 @@
 """From specifications to files, in a process of its own: `python -m ortbench.charts.drawing`.
 
-What draws is native code, which ends its whole process where it fails: on a text or a font that it does not expect, or
+Native code draws, and ends its whole process where it fails: on a text or a font that it does not expect, or
 where memory is limited. `painters.py` starts such processes, hands them their share, and reads an answer for each.
 """
 

@@ -21,7 +21,7 @@ from ortbench.writing import make_folder, write_whole
 SCRIPT = "vega.js"
 DECISIONS = "decisions"
 _CHARTS_A_BATCH_SIZE = 4
-# Of a file name of at most 255 bytes: the model, then `-throughput-`, the engine, `-perBS` and the ending.
+# A file name has at most 255 bytes: the model, then `-throughput-`, the engine, `-perBS` and the ending.
 _LONGEST_MODEL, _LONGEST_PICTURE = 80, 240
 _TITLES = {"latency": "Latency", "throughput": "Throughput"}
 

@@ -19,7 +19,7 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        # What is marked as safe is our own, or was escaped as JSON.
+        # Text marked as safe is our own, or was escaped as JSON.
         finalize=lambda value: printable_lines(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,

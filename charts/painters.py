@@ -30,7 +30,7 @@ _MOST_PROCESSES = 4
 _COMMAND = (sys.executable, "-P", "-m", "ortbench.charts.drawing")
 # Without a picture the process is taken to hang; on a machine that is busy one takes a few seconds.
 _PATIENCE_S = 120.0
-# So many pictures in a row, and the fault is not the picture's.
+# After this many failures in a row the fault is not the picture's.
 _MOST_DEATHS = 3
 _LONGEST_REASON = 300
 _MOST_BYTES = 100_000

@@ -48,10 +48,14 @@ class _Calls:
     busy_ns: int = 0
     error: Exception | None = None
 
+    def __post_init__(self) -> None:
+        # Asked once: it is no part of a request.
+        self._asynchronous = self.engine.asynchronous
+
     def run(self) -> None:
         started = time.perf_counter_ns()
         self.engine.run()
-        if self.engine.asynchronous:
+        if self._asynchronous:
             self.engine.synchronize()
         self.busy_ns += time.perf_counter_ns() - started
         self.count += 1
